@@ -1,0 +1,210 @@
+"""Checkpoints: the authors' published layout in and out, safe reading, and atomic whole-state files.
+
+Noise models are kept in the authors' layout (safetensors), so that a checkpoint outlives changes of this code.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from senm.config import NetworkSettings, PairedNetworkSettings
+from senm.errors import CheckpointError
+from senm.level import LevelNet
+from senm.model import SeNMVAE
+from senm.paired import PairedVAE
+
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError)
+
+# Ours -> the authors', applied in order to each parameter name.
+HEAD = [(r"\.mean\.", ".m."), (r"\.log_std\.", ".v.")]
+BLOCK = [(r"\.convs\.(\d)\.", lambda m: f".net.conv{int(m[1]) + 1}.")]
+SEMI_NAMES: list[tuple[str, Any]] = [
+    *BLOCK, *HEAD,
+    (r"^encode_([xyn])\.stem\.", lambda m: f"inconv_{'HLN'['xyn'.index(m[1])]}.0."),
+    (r"^encode_([xyn])\.layers\.(\d+)\.conv\.", lambda m: f"encs_{'HLN'['xyn'.index(m[1])]}.{m[2]}.down.1."),
+    (r"^encode_([xyn])\.layers\.", lambda m: f"encs_{'HLN'['xyn'.index(m[1])]}."),
+    (r"^q_zx\.", "Gauconv_z_H."), (r"^q_zy\.", "Gauconv_z_L."),
+    (r"^q_zn\.", "Gauconv_zn_q."), (r"^p_zn\.", "Gauconv_zn_p."),
+    (r"^project_z\.", "proj_z."), (r"^project_zn\.", "proj_zn."),
+    (r"^decode\.(\d+)\.conv\.", r"dec.\1.up.1."), (r"^decode\.", "dec."), (r"^output\.", "outconv."),
+]
+PAIRED_NAMES: list[tuple[str, Any]] = [
+    *BLOCK, *HEAD,
+    (r"^stem_x\.", "inconv_L."), (r"^stem_y\.", "inconv_H."),
+    (r"^encode_x\.", "encs_L."), (r"^encode_y\.", "encs_H."),
+    (r"^q\.", "Gauconv_q."), (r"^p\.", "Gauconv_p."),
+    (r"^project_zn\.", "proj_zh."), (r"^project_z\.", "proj_z."),
+    (r"^mix\.", "dec_z."), (r"^decode\.", "dec_zh."), (r"^output\.", "outconv."),
+]
+LEVEL_NAMES: list[tuple[str, Any]] = [
+    (r"^convs\.(\d)\.", lambda m: f"net.{2 * int(m[1])}."), (r"^dense\.(\d)\.", lambda m: f"dense.{2 * int(m[1])}."),
+]
+
+
+def rename(name: str, rules: list[tuple[str, Any]]) -> str:
+    """A parameter name of ours in the authors' layout."""
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def read_state_dict(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]:
+    """A flat state dict from a file (safetensors or a pickle read with weights_only) or a mapping.
+
+    Wrappers under "state_dict", "params" or "model" are opened; a "module." prefix is dropped.
+
+    Raises:
+        CheckpointError: missing or broken file, or one that holds more than tensors.
+    """
+    if isinstance(source, Mapping):
+        state: Any = dict(source)
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise CheckpointError(f"no checkpoint at {path}", "a .safetensors, .pth or .pt file")
+        try:
+            if path.suffix == ".safetensors":
+                state = load_file(path)
+            else:
+                state = torch.load(path, map_location="cpu", weights_only=True)
+        except (*UNREADABLE, SafetensorError) as error:
+            reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+            raise CheckpointError(f"{path} cannot be read ({reason})", "a file of tensors only, not truncated",
+                                  "download it again, or export its state dict as safetensors") from None
+    for wrapper in ("state_dict", "params", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise CheckpointError("the checkpoint is not a state dict", "a mapping from parameter names to tensors")
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def load_exactly(model: nn.Module, state: Mapping[str, Tensor], rules: list[tuple[str, Any]], what: str) -> None:
+    """Copy a state dict of the authors' layout into a model of ours, with nothing missing and nothing left over.
+
+    Raises:
+        CheckpointError: names the first layer that is missing, superfluous or of another shape.
+    """
+    own = {name: rename(name, rules) for name in model.state_dict()}
+    for name, theirs in own.items():
+        if theirs not in state:
+            raise CheckpointError(f"layer {theirs!r} is missing from the checkpoint of {what}")
+        want, got = tuple(model.state_dict()[name].shape), tuple(state[theirs].shape)
+        if want != got:
+            raise CheckpointError(f"layer {theirs!r} of {what} has shape {got}", f"{want}")
+    extra = sorted(set(state) - set(own.values()))
+    if extra:
+        raise CheckpointError(f"layer {extra[0]!r} of the checkpoint is unknown to {what}")
+    dtype = next(iter(state.values())).dtype
+    model.to(dtype).load_state_dict({name: state[theirs] for name, theirs in own.items()})
+
+
+def in_authors_layout(model: nn.Module, rules: list[tuple[str, Any]]) -> dict[str, Tensor]:
+    """The state dict of a model of ours under the authors' names."""
+    return {rename(name, rules): value.detach() for name, value in model.state_dict().items()}
+
+
+def shape_of(state: Mapping[str, Tensor], name: str, what: str) -> tuple[int, ...]:
+    """Shape of a parameter from which sizes are inferred."""
+    if name not in state:
+        raise CheckpointError(f"layer {name!r} is missing from the checkpoint of {what}", f"the layout of {what}")
+    return tuple(state[name].shape)
+
+
+def ladder(state: Mapping[str, Tensor], prefix: str, change: str) -> tuple[int, ...]:
+    """Blocks at each resolution, from the names under `prefix`: `change` marks a layer that changes resolution."""
+    indices = sorted({int(m[1]) for m in (re.match(rf"{prefix}\.(\d+)\.", name) for name in state) if m})
+    counts = [0]
+    for i in indices:
+        if f"{prefix}.{i}.{change}.weight" in state:
+            counts.append(0)
+        else:
+            counts[-1] += 1
+    return tuple(counts)
+
+
+def semi_from_authors(source: str | Path | Mapping[str, Any]) -> SeNMVAE:
+    """See `SeNMVAE.from_authors`."""
+    what = "the semi-supervised network"
+    state = read_state_dict(source)
+    nf = shape_of(state, "inconv_H.0.weight", what)[0]
+    model = SeNMVAE(NetworkSettings(
+        nf=nf, zn_dim=shape_of(state, "proj_zn.0.weight", what)[1], nls=ladder(state, "encs_H", "down.1"),
+        growth=shape_of(state, "encs_H.0.net.conv1.weight", what)[0],
+    ))
+    load_exactly(model, state, SEMI_NAMES, what)
+    return model
+
+
+def semi_to_authors(model: SeNMVAE) -> dict[str, Tensor]:
+    """See `SeNMVAE.to_authors`."""
+    return in_authors_layout(model, SEMI_NAMES)
+
+
+def paired_from_authors(source: str | Path | Mapping[str, Any]) -> PairedVAE:
+    """See `PairedVAE.from_authors`."""
+    what = "the fully paired network"
+    state = read_state_dict(source)
+    model = PairedVAE(PairedNetworkSettings(
+        nf=shape_of(state, "inconv_H.weight", what)[0], nls=ladder(state, "encs_H", "conv"),
+        growth=shape_of(state, "encs_H.0.net.conv1.weight", what)[0],
+    ))
+    load_exactly(model, state, PAIRED_NAMES, what)
+    return model
+
+
+def paired_to_authors(model: PairedVAE) -> dict[str, Tensor]:
+    """See `PairedVAE.to_authors`."""
+    return in_authors_layout(model, PAIRED_NAMES)
+
+
+def level_from_authors(source: str | Path | Mapping[str, Any]) -> LevelNet:
+    """The level network from the authors' layout."""
+    model = LevelNet()
+    load_exactly(model, read_state_dict(source), LEVEL_NAMES, "the level network")
+    return model
+
+
+def level_to_authors(model: LevelNet) -> dict[str, Tensor]:
+    """The level network's state dict in the authors' layout."""
+    return in_authors_layout(model, LEVEL_NAMES)
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """Call ``write(temporary_path)``, fsync, and rename to `path`, so that a kill leaves the old file or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        write(Path(name))
+        with open(name, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Whole training state (tensors and plain values), atomically."""
+    write_atomically(path, lambda temporary: torch.save(state, temporary))
+
+
+def load_state(path: Path) -> dict[str, Any] | None:
+    """A whole training state, or None where there is none or it is broken (training then starts over)."""
+    if not path.is_file():
+        return None
+    try:
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except UNREADABLE:
+        return None

@@ -1,0 +1,68 @@
+"""The degradation level: one number an image, and where it comes from.
+
+A level is a standard deviation of the noise in [0, 1] units. In training it is measured on pairs and predicted by
+`LevelNet` for noisy images without a partner; when generating it is drawn from the shot/read line of SIDD, measured
+on real pairs, or predicted from real noisy images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from senm import seeding
+
+LOG10_SHOT = (math.log10(0.00068674), math.log10(0.02194856))
+READ_SLOPE, READ_OFFSET, READ_SPREAD = 1.85, 0.30, 0.20
+
+
+def measured_level(x: Tensor, y: Tensor) -> Tensor:
+    """std(y - x) over (C, H, W) a sample: two (B, 3, H, W) -> (B,)."""
+    return (y - x).flatten(1).std(1)
+
+
+def sidd_line(*stream: str | int) -> float:
+    """A level on the shot/read line of SIDD, drawn from a named stream (the authors' generation script).
+
+    log10(shot) is uniform, log10(read) follows it linearly with a spread; level = sqrt(shot + read).
+    """
+    draw = seeding.rng("level", *stream)
+    shot = draw.uniform(*LOG10_SHOT)
+    read = READ_SLOPE * shot + READ_OFFSET + draw.normal(0.0, READ_SPREAD)
+    return float(np.sqrt(10.0**shot + 10.0**read))
+
+
+def from_list(levels: Sequence[float], *stream: str | int) -> float:
+    """One of the measured (or predicted) levels, drawn with replacement from a named stream."""
+    return float(levels[int(seeding.rng("level", *stream).integers(len(levels)))])
+
+
+def keep_mean(generated: Tensor, x: Tensor) -> Tensor:
+    """Shift each generated image so that every channel keeps the clean image's mean: the `normalize` option."""
+    return generated + x.mean((2, 3), keepdim=True) - generated.mean((2, 3), keepdim=True)
+
+
+class LevelNet(nn.Module):
+    """Noisy image (B, 3, H, W) in [0, 1] -> predicted level (B,); sides of at least 16 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = [3, 64, 128, 256, 512]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(i, o, 4, stride=2, padding=1) for i, o in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.dense = nn.ModuleList(nn.Linear(i, o) for i, o in ((512, 256), (256, 128), (128, 1)))
+
+    def forward(self, y: Tensor) -> Tensor:
+        h = y
+        for k, conv in enumerate(self.convs):
+            h = conv(F.relu(h) if k else h)
+        h = h.mean((2, 3))
+        for k, dense in enumerate(self.dense):
+            h = dense(F.relu(h) if k else h)
+        return h.squeeze(1)
