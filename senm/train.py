@@ -1,0 +1,291 @@
+"""One training loop for both noise models: step, finite check, log, checkpoint, stop, resume.
+
+Everything random about a step is a function of (seed, step), so a resumed run needs weights, optimisers and a step
+number, and nothing else. On the CPU the resumed run equals the uninterrupted one bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from senm import seeding
+from senm.checkpoint import load_state, save_state
+from senm.config import NoiseModelSettings, PairedModelSettings, TrainSettings
+from senm.data.domains import Batch, Domains, DomainSampler
+from senm.errors import TrainingError
+from senm.level import LevelNet
+from senm.losses import Critic, Draws, Terms, auxiliary_scale, paired_terms, relativistic, semi_terms
+from senm.model import Noise, SeNMVAE
+from senm.paired import PairedVAE
+from senm.perceptual import Perceptual
+from senm.progress import NullProgress, Progress
+
+STATE, LOG = "state.pt", "log.jsonl"
+COLLAPSED = 1e-5
+
+
+@dataclass
+class Health:
+    """What went on in a training: counted, not hidden."""
+
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    nonfinite: list[str] = field(default_factory=list)
+    micro_batches: int = 1
+    collapsed_layers: list[int] = field(default_factory=list)
+
+
+class Training:
+    """A noise model in training: the networks, their optimisers and schedules, and the step number.
+
+    Args:
+        settings: of the semi-supervised or of the fully paired model; decides which network is trained.
+        domains: the data; for the fully paired model the pairs only.
+        seed: of every stream of this training.
+        device: a torch device.
+    """
+
+    def __init__(self, settings: NoiseModelSettings | PairedModelSettings, domains: Domains, *, seed: int,
+                 device: str = "cpu") -> None:
+        self.settings, self.seed, self.device = settings, seed, torch.device(device)
+        t, s = settings.train, settings.loss
+        if isinstance(settings, PairedModelSettings):
+            domains = Domains(paired=domains.paired)
+        self.sampler = DomainSampler(domains, t.batch, t.crop, seeding.seed("crops", seed), weights=t.domain_weights)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeding.seed("init", seed))
+            if isinstance(settings, NoiseModelSettings):
+                self.model: SeNMVAE | PairedVAE = SeNMVAE(settings.network)
+            else:
+                self.model = PairedVAE(settings.network)
+            self.level_net, self.critic = LevelNet(), Critic(s.critic_filters)
+        for network in (self.model, self.level_net, self.critic):
+            network.to(self.device)
+        self.perceptual = Perceptual(s.lpips_range == "minus_one_one").to(self.device) if s.lpips_weight else None
+        self.optimiser = torch.optim.Adam([*self.model.parameters(), *self.level_net.parameters()], lr=t.lr)
+        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=t.lr)
+        self.step, self.health = 0, Health()
+        self.forward: Callable[..., Any] = torch.compile(self.model, dynamic=True) if t.compile else self.model
+
+    def draws(self, batch: Batch, step: int) -> Draws:
+        """Coins and normal draws of a step, on the device, from the stream of (seed, step)."""
+        g = seeding.generator("draws", self.seed, step, device=self.device)
+        crop, p = self.settings.train.crop, batch.paired
+
+        def coin() -> Tensor:
+            return torch.rand(p, generator=g, device=self.device) < 0.5
+
+        if isinstance(self.model, PairedVAE):
+            return Draws((coin(), coin()), {}, self.model.draw_noise(p, crop, crop, g))
+        coins = (coin(), coin())
+        if self.settings.loss.paired_latent == "crossed":
+            coins = (torch.zeros_like(coins[0]), torch.ones_like(coins[1]))
+        noise_x = self.model.draw_noise(p + batch.source, crop, crop, g, ("z",))
+        noise_y = self.model.draw_noise(p + batch.target, crop, crop, g)
+        return Draws(coins, noise_x, noise_y)
+
+    def terms(self, batch: Batch, draws: Draws, step: int, counts: dict[str, int]) -> Terms:
+        """All terms of the generator's objective on a batch or a part of one."""
+        s = self.settings.loss
+        if isinstance(self.settings, PairedModelSettings):
+            assert isinstance(self.model, PairedVAE)
+            terms = paired_terms(self.model, batch, draws, step, self.settings, counts["paired"])
+        else:
+            assert isinstance(self.model, SeNMVAE)
+            terms = semi_terms(self.model, self.level_net, batch, draws, step, s, counts, self.forward)
+        if terms.fake is not None and terms.real is not None:
+            share = len(terms.fake) / (counts["paired"] + counts["target"])
+            scale = share * auxiliary_scale(s, terms.fake)
+            if self.perceptual is not None:
+                distance = self.perceptual(terms.fake, terms.real).mean()
+                terms.add("lpips", scale * s.lpips_weight, distance)
+            if s.gan_weight:
+                real = self.critic(terms.real).detach()
+                terms.add("gan", scale * s.gan_weight, relativistic(self.critic(terms.fake), real))
+        return terms
+
+    def precision(self) -> Any:
+        """The autocast context of the settings' precision."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.train.precision == "bf16")
+
+    def run_step(self) -> dict[str, float]:
+        """One step of generator, level network and critic; returns the logged values.
+
+        Raises:
+            TrainingError: too many steps in a row were skipped; names the first non-finite term.
+        """
+        t = self.settings.train
+        batch = self.sampler.batch(self.step).to(self.device)
+        draws = self.draws(batch, self.step)
+        counts = {"paired": batch.paired, "source": batch.source, "target": batch.target}
+        for optimiser in (self.optimiser, self.critic_optimiser):
+            optimiser.param_groups[0]["lr"] = learning_rate(t, self.step)
+        self.critic.requires_grad_(False)
+        self.optimiser.zero_grad(set_to_none=True)
+        logged, pairs_of_y = self.backward(batch, draws, counts)
+        self.critic.requires_grad_(True)
+        bound = t.clip_norm if t.clip_norm is not None else math.inf
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), bound))
+        limit = t.skip_norm if t.skip_norm is not None else math.inf
+        if math.isfinite(norm) and norm < limit:
+            self.optimiser.step()
+            self.health.skipped_in_a_row = 0
+        else:
+            self.skip(logged, norm)
+        if self.settings.loss.gan_weight and pairs_of_y:
+            logged["critic"] = self.critic_step(pairs_of_y)
+        self.step += 1
+        return logged | {"grad_norm": norm}
+
+    def backward(self, batch: Batch, draws: Draws, counts: dict[str, int]) -> tuple[dict[str, float], list[Any]]:
+        """Gradients of the whole batch, in as many parts as memory asks for; CUDA out of memory doubles the parts."""
+        while True:
+            try:
+                sums: dict[str, Tensor] = {}
+                pairs_of_y = []
+                for part, part_draws in split(batch, draws, self.health.micro_batches):
+                    with self.precision():
+                        terms = self.terms(part, part_draws, self.step, counts)
+                    if terms.values:
+                        terms.total.backward()
+                    for name, value in terms.values.items():
+                        sums[name] = sums.get(name, 0.0) + value.detach()
+                    for name, layers in terms.layers.items():
+                        sums.update({f"{name}/layer{i}": v for i, v in enumerate(layers)})
+                    if terms.fake is not None:
+                        pairs_of_y.append((terms.real, terms.fake.detach()))
+                names = list(sums)
+                values = torch.stack([sums[n].float() for n in names]).tolist() if names else []
+                return dict(zip(names, values, strict=True)), pairs_of_y
+            except torch.cuda.OutOfMemoryError:
+                if self.health.micro_batches >= len(batch):
+                    raise
+                self.health.micro_batches = min(2 * self.health.micro_batches, len(batch))
+                self.optimiser.zero_grad(set_to_none=True)
+                torch.cuda.empty_cache()
+
+    def critic_step(self, pairs_of_y: list[tuple[Tensor, Tensor]]) -> float:
+        """One step of the critic on real noisy images and their reconstructions."""
+        self.critic_optimiser.zero_grad(set_to_none=True)
+        with self.precision():
+            losses = [relativistic(self.critic(real), self.critic(fake)) for real, fake in pairs_of_y]
+        loss = torch.stack(losses).mean()
+        if torch.isfinite(loss):
+            loss.backward()
+            self.critic_optimiser.step()
+        return float(loss.detach())
+
+    def skip(self, logged: dict[str, float], norm: float) -> None:
+        """Count a skipped step; stop after too many in a row, naming the term that went non-finite."""
+        self.health.skipped += 1
+        self.health.skipped_in_a_row += 1
+        bad = next((name for name, value in logged.items() if not math.isfinite(value)), "")
+        if bad:
+            self.health.nonfinite = [*self.health.nonfinite[-19:], f"{bad} at step {self.step}"]
+        if self.health.skipped_in_a_row >= self.settings.train.max_skipped:
+            why = f"term {bad!r} is not finite" if bad else f"the gradient norm is {norm:.3g}"
+            raise TrainingError(
+                f"{self.health.skipped_in_a_row} steps in a row were skipped up to step {self.step}: {why}",
+                "finite terms and a gradient norm below the limit", "lower train.lr, or raise train.skip_norm",
+            )
+
+    def parts(self) -> dict[str, Any]:
+        """Everything that has a state dict, by name."""
+        named: dict[str, Any] = {"model": self.model, "level_net": self.level_net, "critic": self.critic, "optimiser": self.optimiser}
+        return named | {"critic_optimiser": self.critic_optimiser}
+
+    def state(self) -> dict[str, Any]:
+        """The whole state, for `save_state`."""
+        saved = {name: part.state_dict() for name, part in self.parts().items()}
+        return saved | {"step": self.step, "health": dict(vars(self.health)), "settings": self.settings.model_dump_json()}
+
+    def load(self, state: dict[str, Any]) -> bool:
+        """Take over a saved state of the same settings; False (and no change) for another's."""
+        if state.get("settings") != self.settings.model_dump_json():
+            return False
+        for name, part in self.parts().items():
+            part.load_state_dict(state[name])
+        self.step, self.health = int(state["step"]), Health(**state["health"])
+        return True
+
+    def run(self, workdir: Path, progress: Progress | None = None, observe: Callable[[Training, dict[str, float]], None]
+            | None = None) -> Training:
+        """Train to the end, resuming from `workdir` where a state of these settings is there.
+
+        Args:
+            observe: called after each logged step, for TensorBoard and the like.
+        """
+        workdir.mkdir(parents=True, exist_ok=True)
+        saved = load_state(workdir / STATE)
+        if saved is None or not self.load(saved):
+            self.step = 0
+        trim_log(workdir / LOG, self.step)
+        t = self.settings.train
+        if self.settings.train.precision == "tf32":
+            torch.set_float32_matmul_precision("high")
+            torch.backends.cudnn.allow_tf32 = True
+        with (progress or NullProgress()).task("training the noise model", t.iterations) as task:
+            task.advance(self.step)
+            started = time.monotonic()
+            while self.step < t.iterations:
+                step = self.step
+                logged = self.run_step()
+                task.advance(1, loss=sum(v for k, v in logged.items() if k.endswith(("rec_x", "rec_y"))))
+                if step % t.log_every == 0 or self.step == t.iterations:
+                    line = {"step": step, "lr": self.optimiser.param_groups[0]["lr"], **logged,
+                            "skipped": self.health.skipped, "seconds": round(time.monotonic() - started, 3)}
+                    with (workdir / LOG).open("a") as log:
+                        log.write(json.dumps(line) + "\n")
+                    if observe is not None:
+                        observe(self, logged)
+                if self.step % t.checkpoint_every == 0 or self.step == t.iterations:
+                    self.check_collapse(logged)
+                    save_state(workdir / STATE, self.state())
+        return self
+
+    def check_collapse(self, logged: dict[str, float]) -> None:
+        """Note layers whose degradation latent carries nothing: posterior and prior agree to the last digit."""
+        if self.step >= self.settings.loss.anneal_steps:
+            layers = {k: v for k, v in logged.items() if k.startswith("kl_zn/layer")}
+            self.health.collapsed_layers = [int(k[len("kl_zn/layer"):]) for k, v in layers.items() if v < COLLAPSED]
+
+
+def learning_rate(t: TrainSettings, step: int) -> float:
+    """Adam's rate at a step counted from 0: halved from each milestone on."""
+    return t.lr * 0.5 ** sum(step >= milestone for milestone in t.milestones)
+
+
+def rows(noise: Noise, index: Tensor) -> Noise:
+    """The draws of some rows."""
+    return {name: [layer[index] for layer in layers] for name, layers in noise.items()}
+
+
+def split(batch: Batch, draws: Draws, parts: int) -> list[tuple[Batch, Draws]]:
+    """A batch and its draws in parts, each with its share of every domain; one part is the batch itself."""
+    if parts == 1:
+        return [(batch, draws)]
+    device, pieces = batch.x.device, []
+    shares = [torch.arange(n, device=device).tensor_split(parts) for n in (batch.paired, batch.source, batch.target)]
+    for p, s, t in zip(*shares, strict=True):
+        in_x, in_y = torch.cat([p, s + batch.paired]), torch.cat([p, t + batch.paired])
+        if len(in_x) + len(in_y):
+            piece = Batch(batch.x[in_x], batch.y[in_y], len(p), len(s), len(t))
+            coins = (draws.coins[0][p], draws.coins[1][p])
+            pieces.append((piece, Draws(coins, rows(draws.noise_x, in_x), rows(draws.noise_y, in_y))))
+    return pieces
+
+
+def trim_log(path: Path, step: int) -> None:
+    """Drop logged lines from `step` on, so that a resumed log has each step once."""
+    if path.is_file():
+        lines = [line for line in path.read_text().splitlines() if line.endswith("}") and json.loads(line)["step"] < step]
+        path.write_text("".join(line + "\n" for line in lines))
