@@ -243,7 +243,8 @@ def preset(name: str) -> NoiseModelSettings:
     """
     if name not in PRESETS:
         guess = nearest(name, PRESETS)
-        raise SettingsError(f"unknown preset {name!r}", "one of " + ", ".join(PRESETS), f"did you mean {guess!r}?" if guess else "")
+        raise SettingsError(f"unknown preset {name!r}", "one of " + ", ".join(PRESETS),
+                            f"did you mean {guess!r}?" if guess else "")
     return PRESETS[name]
 
 

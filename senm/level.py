@@ -8,10 +8,10 @@ on real pairs, or predicted from real noisy images.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -54,7 +54,7 @@ class LevelNet(nn.Module):
         super().__init__()
         widths = [3, 64, 128, 256, 512]
         self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, 4, stride=2, padding=1) for i, o in zip(widths[:-1], widths[1:], strict=True)
+            nn.Conv2d(i, o, 4, stride=2, padding=1) for i, o in pairwise(widths)
         )
         self.dense = nn.ModuleList(nn.Linear(i, o) for i, o in ((512, 256), (256, 128), (128, 1)))
 

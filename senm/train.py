@@ -200,13 +200,14 @@ class Training:
 
     def parts(self) -> dict[str, Any]:
         """Everything that has a state dict, by name."""
-        named: dict[str, Any] = {"model": self.model, "level_net": self.level_net, "critic": self.critic, "optimiser": self.optimiser}
-        return named | {"critic_optimiser": self.critic_optimiser}
+        return {"model": self.model, "level_net": self.level_net, "critic": self.critic,
+                "optimiser": self.optimiser, "critic_optimiser": self.critic_optimiser}
 
     def state(self) -> dict[str, Any]:
         """The whole state, for `save_state`."""
         saved = {name: part.state_dict() for name, part in self.parts().items()}
-        return saved | {"step": self.step, "health": dict(vars(self.health)), "settings": self.settings.model_dump_json()}
+        saved["settings"] = self.settings.model_dump_json()
+        return saved | {"step": self.step, "health": dict(vars(self.health))}
 
     def load(self, state: dict[str, Any]) -> bool:
         """Take over a saved state of the same settings; False (and no change) for another's."""
@@ -287,5 +288,6 @@ def split(batch: Batch, draws: Draws, parts: int) -> list[tuple[Batch, Draws]]:
 def trim_log(path: Path, step: int) -> None:
     """Drop logged lines from `step` on, so that a resumed log has each step once."""
     if path.is_file():
-        lines = [line for line in path.read_text().splitlines() if line.endswith("}") and json.loads(line)["step"] < step]
+        whole = [line for line in path.read_text().splitlines() if line.endswith("}")]
+        lines = [line for line in whole if json.loads(line)["step"] < step]
         path.write_text("".join(line + "\n" for line in lines))
