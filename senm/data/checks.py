@@ -1,0 +1,77 @@
+"""Checks over prepared or half-prepared pools: sides swapped, the same pixels in two places, files paired by order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+
+from senm.data.pool import Images, Pairs
+from senm.errors import DataError
+
+
+def roughness(image: np.ndarray) -> float:
+    """Mean absolute second difference of an image in levels: grows with noise."""
+    i = image.astype(np.int16)
+    return float(np.abs(i[:, 2:] - 2 * i[:, 1:-1] + i[:, :-2]).mean())
+
+
+def check_sides(pairs: Pairs, sample: int = 40) -> None:
+    """Refuse pairs whose two sides are equal or swapped, judged on up to `sample` of them.
+
+    Raises:
+        DataError: all pairs equal, or the clean side is the rougher one on average.
+    """
+    chosen = range(0, len(pairs), max(1, len(pairs) // sample))
+    same = all(np.array_equal(pairs.clean[i], pairs.noisy[i]) for i in chosen)
+    if len(pairs) and same:
+        raise DataError("the noisy and the clean images are the same pixels", "two different sides",
+                        "check which file is which")
+    clean = sum(roughness(pairs.clean[i]) for i in chosen)
+    if clean > sum(roughness(pairs.noisy[i]) for i in chosen):
+        raise DataError("the clean images are noisier than the noisy ones", "noisy and clean not swapped",
+                        "exchange the two files or folders")
+
+
+def digest(image: np.ndarray) -> bytes | None:
+    """SHA-256 of the pixels; None for a flat image, of which equal copies are no sign of a mistake."""
+    pixels = np.ascontiguousarray(image)
+    if (pixels == pixels[0, 0]).all():
+        return None
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
+
+
+def check_apart(first: Images, second: Images, what: tuple[str, str], mend: str) -> None:
+    """Refuse two pools that share an image, compared by pixels.
+
+    Args:
+        what: what the two pools are, for the message.
+        mend: the action that mends it.
+
+    Raises:
+        DataError: an image of `second` is also in `first`.
+    """
+    seen = {digest(first[i]): first.names[i] for i in range(len(first))}
+    seen.pop(None, None)
+    shared = [(seen[d], second.names[i]) for i in range(len(second)) if (d := digest(second[i])) in seen]
+    if shared:
+        a, b = shared[0]
+        raise DataError(f"{len(shared)} images are in {what[0]} and in {what[1]} (first: {a} = {b})",
+                        "no image in both", mend)
+
+
+def check_no_twins(names: Iterable[str], digests: Iterable[bytes | None], what: str) -> None:
+    """Refuse a pool that holds the same pixels twice.
+
+    Raises:
+        DataError: naming the first two equal images.
+    """
+    seen: dict[bytes, str] = {}
+    for name, d in zip(names, digests, strict=True):
+        if d is None:
+            continue
+        if d in seen:
+            raise DataError(f"{seen[d]} and {name} hold the same pixels", f"every image of {what} once",
+                            "remove one of the two")
+        seen[d] = name
