@@ -1,0 +1,99 @@
+"""Every system that tables compare, one file each, behind two protocols (see `baselines.base`).
+
+This package imports nothing heavy: `REGISTRY` maps a name to ``module:Class`` and `get` imports on demand, so one
+broken baseline disables only itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from senm.errors import UsageError, unknown
+
+GROUP = "senm.baselines"
+
+REGISTRY: dict[str, str] = {
+    "senm-vae": "baselines.senm_vae:SeNMVAEModel",
+    "senm-paired": "baselines.senm_vae:PairedModel",
+    "c2n": "baselines.c2n:C2N",
+    "gaussian": "baselines.gaussian:WhiteGaussian",
+    "heteroscedastic": "baselines.gaussian:HeteroscedasticGaussian",
+    "real": "baselines.real:RealNoise",
+    "external-noise": "baselines.external:ExternalNoise",
+    "dncnn": "baselines.dncnn:DnCNN",
+    "drunet": "baselines.drunet:DRUNet",
+    "nafnet": "baselines.nafnet:NAFNet",
+    "nafnet-finetune": "baselines.nafnet:NAFNetFineTune",
+    "esrgan": "baselines.esrgan:ESRGAN",
+    "external-restorer": "baselines.external:ExternalRestorer",
+}
+
+_plugins: dict[str, str] = {}
+
+
+def names() -> tuple[str, ...]:
+    """All names known here: built in, loaded with `load_plugin`, and installed as entry points."""
+    return tuple(dict.fromkeys((*REGISTRY, *_plugins, *_entry_points())))
+
+
+def get(name: str) -> Any:
+    """The class registered under `name`, imported now.
+
+    Raises:
+        UsageError: the name is unknown, or its module or class cannot be imported.
+    """
+    target = REGISTRY.get(name) or _plugins.get(name) or _entry_points().get(name)
+    if target is None:
+        raise unknown("noise model or restorer", name, names())
+    return _import(name, target)
+
+
+def load_plugin(target: str) -> Any:
+    """Import ``module:Class``, register it under its own `name` attribute and return the class.
+
+    Raises:
+        UsageError: malformed target, failing import, a class without `name`, or a name that is taken.
+    """
+    plugin = _import(target, target)
+    name = getattr(plugin, "name", None)
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"{target} has no name", "a class attribute 'name' with the row's name", f"add it to {target}")
+    if not hasattr(plugin, "sample") and not hasattr(plugin, "restore"):
+        raise UsageError(f"{target} is neither a noise model nor a restorer", "a method 'sample' or 'restore'")
+    if name in REGISTRY or _plugins.get(name, target) != target:
+        raise UsageError(f"{target} calls itself {name!r}, which is taken", "a name of its own")
+    _plugins[name] = target
+    return plugin
+
+
+def available() -> dict[str, str]:
+    """For each known name an empty string, or the sentence that says why it cannot be used."""
+    problems = {}
+    for name in names():
+        try:
+            get(name)
+            problems[name] = ""
+        except UsageError as error:
+            problems[name] = str(error)
+    return problems
+
+
+def _entry_points() -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point.value for point in entry_points(group=GROUP)}
+
+
+def _import(name: str, target: str) -> Any:
+    module_name, colon, class_name = target.partition(":")
+    if not (module_name and colon and class_name):
+        raise UsageError(f"{target!r} does not name a class", "module:Class, for example my_package.noise:MyNoise")
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, SyntaxError) as error:
+        raise UsageError(f"{name!r} cannot be imported: {error}", f"a module {module_name!r}") from error
+    try:
+        return getattr(module, class_name)
+    except AttributeError as error:
+        raise UsageError(f"module {module_name!r} has no class {class_name!r}", f"the class of {name!r}") from error

@@ -1,0 +1,177 @@
+"""A restorer around one network: building, supervised fit, restoring image by image, saving and loading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.base import (
+    Capabilities,
+    Scale,
+    load_checkpoint,
+    load_state,
+    save_checkpoint,
+    to_image,
+    to_tensor,
+    torch_device,
+)
+from baselines.training import TrainingSettings, train
+from senm import seeding
+from senm.checkpoint import read_state_dict
+from senm.config import Settings
+
+if TYPE_CHECKING:
+    from senm.data.pool import Images, Pairs
+    from senm.progress import Progress
+
+
+class RestorerSettings(Settings):
+    """Base of a restorer's settings; each system adds its `network` and narrows `training`."""
+
+    training: TrainingSettings = TrainingSettings()
+
+
+class NetworkRestorer:
+    """Base of the restorers that are one network.
+
+    A subclass gives `name`, `settings_type`, `build` and `default_settings`; `multiple` is what the sides of an input
+    must be divisible by (inputs are padded by reflection and the output is cropped back). Images above `whole`
+    pixels are restored in overlapping tiles.
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[RestorerSettings]]
+    capabilities: ClassVar[Capabilities] = Capabilities(kind="restorer", needs_pairs=True)
+    multiple: ClassVar[int] = 1
+    whole: ClassVar[int] = 1 << 20
+    tile: ClassVar[int] = 512
+    overlap: ClassVar[int] = 48
+
+    def __init__(self, network: nn.Module, settings: RestorerSettings) -> None:
+        self.network, self.settings = network.eval(), settings
+
+    @classmethod
+    def build(cls, settings: Any) -> nn.Module:
+        """A new network of these settings, initialised from torch's current random state."""
+        raise NotImplementedError
+
+    @classmethod
+    def default_settings(cls, scale: Scale) -> RestorerSettings:
+        """The settings of this scale; `paper` is the class's defaults."""
+        raise NotImplementedError
+
+    @classmethod
+    def initialised(cls, settings: RestorerSettings, seed: int, start: Path | None = None) -> nn.Module:
+        """A new network: from the stream of `seed`, or from the weights in `start` (our folder or a published file).
+
+        Raises:
+            CheckpointError: `start` is missing, broken or of another layout.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeding.seed("initialise", cls.name, seed))
+            network = cls.build(settings)
+        if start is not None:
+            file = start / "model.safetensors" if start.is_dir() else start
+            load_state(network, cls.translate(read_state_dict(file)), file)
+        return network
+
+    @classmethod
+    def translate(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A published state dict in this network's own layout."""
+        return state
+
+    @classmethod
+    def fit(
+        cls,
+        sources: Sequence[Pairs],
+        settings: Any,
+        *,
+        seed: int,
+        device: str,
+        workdir: Path,
+        progress: Progress,
+        start: Path | None = None,
+    ) -> Self:
+        """Train on `sources`; see `baselines.training.train` for files left in `workdir` and errors."""
+        torch_device(device)
+        network = cls.initialised(settings, seed, start)
+        trained = train(
+            network, sources, settings.training, seed=seed, device=device, workdir=workdir, progress=progress,
+            label=f"train {cls.name}", factor=cls.capabilities.factor,
+        )
+        return cls(trained, settings)
+
+    def restore(self, noisy: Images, *, device: str, progress: Progress) -> Iterator[np.ndarray]:
+        """Restored images in order, uint8 (f * H, f * W, 3) RGB; one at a time: each depends on itself only."""
+        place = torch_device(device)
+        network = self.network.to(place).eval()
+        with progress.task(f"restore with {self.name}", len(noisy)) as task:
+            for index in range(len(noisy)):
+                with torch.inference_mode():
+                    restored = self._restore(network, to_tensor(noisy[index], place))
+                yield to_image(restored)
+                task.advance()
+
+    def _restore(self, network: nn.Module, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        if height * width <= self.whole:
+            return self._padded(network, image)
+        factor, step = self.capabilities.factor, self.tile - 2 * self.overlap
+        out = image.new_empty(1, 3, height * factor, width * factor)
+        for top in range(0, height, step):
+            for left in range(0, width, step):
+                up, side = max(top - self.overlap, 0), max(left - self.overlap, 0)
+                bottom, right = min(top + step, height), min(left + step, width)
+                piece = image[..., up : bottom + self.overlap, side : right + self.overlap]
+                done = self._padded(network, piece)
+                out[..., top * factor : bottom * factor, left * factor : right * factor] = done[
+                    ..., (top - up) * factor : (bottom - up) * factor, (left - side) * factor : (right - side) * factor
+                ]
+        return out
+
+    def _padded(self, network: nn.Module, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        below, beside = -height % self.multiple, -width % self.multiple
+        if below or beside:
+            mode = "reflect" if below < height and beside < width else "replicate"
+            image = F.pad(image, (0, beside, 0, below), mode=mode)
+        factor = self.capabilities.factor
+        result: Tensor = network(image)
+        return result[..., : height * factor, : width * factor]
+
+    def save(self, folder: Path) -> None:
+        """Write the checkpoint; see `baselines.base.save_checkpoint`."""
+        save_checkpoint(folder, self.name, self.settings, self.network.state_dict())
+
+    @classmethod
+    def load(cls, folder: Path, device: str) -> Self:
+        """Read a checkpoint written by `save`.
+
+        Raises:
+            CheckpointError: missing, broken or of another layout; names the file and the first differing layer.
+        """
+        settings, state = load_checkpoint(folder, cls.name, cls.settings_type)
+        network = cls.build(settings)
+        load_state(network, state, folder / "model.safetensors")
+        return cls(network.to(torch_device(device)), settings)
+
+
+def orthogonal_(network: nn.Module, gain: float = 0.2) -> None:
+    """KAIR's initialisation: orthogonal convolutions with this gain, zero biases, norm weights uniform in [0.1, 1].
+
+    Source: cszn/KAIR, models/select_network.py (the options `orthogonal` and `uniform` for batch norm).
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.orthogonal_(module.weight, gain=gain)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.1, 1.0)
+            nn.init.zeros_(module.bias)
