@@ -1,0 +1,167 @@
+"""Runs what a plan needs and the store lacks. A system that fails takes only its own rows with it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.plan import Plan
+from benchmarks.step import Step, unique
+from benchmarks.steps import Bench
+from benchmarks.store import Store
+from senm.errors import DataError, MachineError, SenmError, TrainingError
+from senm.progress import duration
+
+RUNNERS = {
+    "fit": "benchmarks.steps:fit",
+    "sample": "benchmarks.steps:sample",
+    "fit-restorer": "benchmarks.steps:fit_restorer",
+    "restore": "benchmarks.steps:restore",
+    "external": "benchmarks.external_rows:collect",
+    "weights": "benchmarks.external_rows:published",
+    "evaluate": "benchmarks.measure:evaluate",
+}
+RELEASE = "benchmarks.steps:release"
+
+
+@dataclass
+class Outcome:
+    """What a run did: keys of steps that were made or found in the store, and errors by key of the step that failed."""
+
+    made: list[str] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
+    failed: dict[str, SenmError] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def problem(self, step: Step) -> str:
+        """Why a step has no artefact, or ''."""
+        error = next((self.failed[each.key] for each in unique([step]) if each.key in self.failed), None)
+        return str(error) if error else ""
+
+
+class Runner:
+    """Makes artefacts on demand: a stored result asks for none of its inputs.
+
+    Args:
+        store: where artefacts are.
+        bench: what the steps work with.
+        keep_going: whether a failing training or checkpoint ends only the rows that need it.
+    """
+
+    def __init__(self, store: Store, bench: Bench, keep_going: bool = True) -> None:
+        self.store, self.bench, self.keep_going = store, bench, keep_going
+        self.outcome = Outcome()
+        self._paths: dict[str, Path] = {}
+        self._total = 0
+
+    def run(self, plan: Plan) -> Outcome:
+        """Run every step of the plan that is missing.
+
+        Raises:
+            MachineError, UsageError: something that would stop the other steps as well.
+        """
+        started = time.monotonic()
+        self._total = len(missing(plan, self.store))
+        for table in plan.tables:
+            for row in table.rows:
+                for step in row.evaluations.values():
+                    self._attempt(step)
+        self.outcome.seconds = time.monotonic() - started
+        return self.outcome
+
+    def _attempt(self, step: Step) -> None:
+        try:
+            self.need(step)
+        except (TrainingError, DataError) as error:
+            if not self.keep_going:
+                raise
+            self.bench.progress.say(f"{step.label}: {error}")
+
+    def need(self, step: Step) -> Path:
+        """The artefact of a step, made now if the store lacks it.
+
+        Raises:
+            SenmError: it or one of its inputs cannot be made; a step that failed once is not tried again.
+        """
+        if step.key in self._paths:
+            return self._paths[step.key]
+        if step.key in self.outcome.failed:
+            raise self.outcome.failed[step.key]
+        path = self.store.get(step)
+        if path is None:
+            path = self._make(step)
+        else:
+            self.outcome.found.append(step.key)
+        self._paths[step.key] = path
+        return path
+
+    def _make(self, step: Step) -> Path:
+        inputs = {} if step.released else {role: self.need(each) for role, each in step.inputs.items()}
+        work = _function(RELEASE if step.released else RUNNERS[step.kind])
+        self.bench.progress.say(f"[{len(self.outcome.made) + 1}/{max(self._total, 1)}] {step.label}")
+        started = time.monotonic()
+        made = False
+
+        def write(folder: Path) -> None:
+            nonlocal made
+            made = True
+            work(step, inputs, folder, self.bench)
+            self._provenance(folder, time.monotonic() - started)
+
+        try:
+            path = self.store.make(step, write)
+        except MachineError:
+            raise
+        except SenmError as error:
+            self.outcome.failed[step.key] = error
+            raise
+        (self.outcome.made if made else self.outcome.found).append(step.key)
+        return path
+
+    def _provenance(self, folder: Path, seconds: float) -> None:
+        from benchmarks import environment
+
+        found = {
+            "machine": environment.machine(self.bench.device),
+            "versions": environment.versions(),
+            "git": environment.git_state(),
+            "seconds": round(seconds, 3),
+        }
+        (folder / "provenance.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def missing(plan: Plan, store: Store) -> list[Step]:
+    """The steps that a run would make now, inputs first: a stored step asks for none of its inputs."""
+    wanted: dict[str, Step] = {}
+
+    def visit(step: Step) -> None:
+        if step.key in wanted or store.has(step.key):
+            return
+        if not step.released:
+            for each in step.inputs.values():
+                visit(each)
+        wanted[step.key] = step
+
+    for table in plan.tables:
+        for row in table.rows:
+            for step in row.evaluations.values():
+                visit(step)
+    return list(wanted.values())
+
+
+def summary(outcome: Outcome) -> str:
+    """One sentence on what a run did."""
+    if not outcome.made and not outcome.failed:
+        return "nothing to do: every result is in the store"
+    text = f"{len(outcome.made)} steps run in {duration(outcome.seconds)}, {len(outcome.found)} results from the store"
+    return text + (f", {len(outcome.failed)} failed" if outcome.failed else "")
+
+
+def _function(target: str) -> Callable[..., None]:
+    module, _, name = target.partition(":")
+    found: Callable[..., None] = getattr(importlib.import_module(module), name)
+    return found

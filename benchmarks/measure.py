@@ -1,0 +1,85 @@
+"""The step that measures: generated images against real ones, or restored images against clean ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.record import EvaluationRecord, Measurement
+from benchmarks.steps import Bench, first, read_images
+from senm.errors import DataError
+
+if TYPE_CHECKING:
+    from benchmarks.step import Step
+    from senm.data.pool import Images, Pairs
+
+RECORD = "record.json"
+
+
+def evaluate(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
+    """Measure and write `record.json` (an `EvaluationRecord`); a metric without its weights is noted, not measured."""
+    from benchmarks import environment
+    from benchmarks.metrics import METRICS, Unavailable
+
+    clock = environment.Clock()
+    real = reference(step, bench)
+    images = read_images(inputs["images"]) if "images" in inputs else real.noisy
+    if images.names != real.names:
+        raise DataError(f"{len(images)} images were made for {len(real)} references", "the same names in the same order")
+    measurements, missing = [], {}
+    with bench.progress.task(step.label, len(step.params["metrics"])) as task:
+        for name in step.params["metrics"]:
+            try:
+                measurements.append(_measure(METRICS[name], step, images, real))
+            except Unavailable as error:
+                missing[name] = str(error)
+            task.advance(metric=name)
+    record = EvaluationRecord(
+        kind=step.params["kind"],
+        system=step.label,
+        description={"params": step.params, "missing": missing},
+        data=step.params["data"],
+        scale=str(step.params.get("scale", "")),
+        seed=step.seed,
+        measurements=tuple(measurements),
+        health=_health(images),
+        provenance=environment.provenance(bench.device, clock),
+    )
+    (folder / RECORD).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def reference(step: Step, bench: Bench) -> Pairs:
+    """The clean and noisy images that a step measures against."""
+    from senm.data.pool import Pairs
+
+    pairs = bench.prepared(step).pairs(step.params["split"])
+    return Pairs(first(pairs.clean, step.params["images"]), first(pairs.noisy, step.params["images"]))
+
+
+def _measure(metric: Any, step: Step, images: Images, real: Pairs) -> Measurement:
+    if metric.kind == "pairwise":
+        given: dict[str, Any] = {"reference": real.clean, "restored": images}
+    else:
+        given = {"generated": images, "real": real.noisy, "clean": real.clean}
+    values = metric.values(**given)
+    value = sum(values) / len(values) if values else metric(**given)
+    return Measurement(
+        metric=metric.name,
+        value=value,
+        split=step.params["split"],
+        images=len(images),
+        per_image=dict(zip(images.names, values, strict=True)) if values else {},
+    )
+
+
+def _health(images: Images) -> dict[str, Any]:
+    """Signs of a broken output: the share of images that are constant, and the overall range of levels."""
+    import numpy as np
+
+    low, high, constant = 255, 0, 0
+    for image in images:
+        array = np.asarray(image)
+        least, most = int(array.min()), int(array.max())
+        low, high, constant = min(low, least), max(high, most), constant + (least == most)
+    return {"lowest": low, "highest": high, "constant images": constant}

@@ -1,0 +1,256 @@
+"""From tables to a graph of steps: rows share a step wherever its description, and so its key, is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from benchmarks.datasets import Data
+from benchmarks.record import Filled
+from benchmarks.scale import Scale
+from benchmarks.step import Step, unique
+from benchmarks.tables import Mix, Noise, Restoration, RowSpec, TableSpec
+from senm.config import Settings
+
+__all__ = ["Plan", "Planner", "RowPlan", "Step", "TablePlan", "limited", "settings_of"]
+
+SERVER = ("bench", "dnd")
+
+
+@dataclass(frozen=True)
+class RowPlan:
+    """One row and one replicate: the evaluate steps that fill it, by kind ('noise', 'restoration'), or why not."""
+
+    row: RowSpec
+    seed: int
+    filled: Filled
+    evaluations: Mapping[str, Step] = field(default_factory=dict)
+    fit: Step | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """A table with a plan for each of its rows and replicates."""
+
+    spec: TableSpec
+    data: Data
+    rows: tuple[RowPlan, ...]
+
+    def steps(self) -> list[Step]:
+        """Every step of the table once, inputs first."""
+        return unique(step for row in self.rows for step in row.evaluations.values())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tables and the steps that they need together."""
+
+    tables: tuple[TablePlan, ...]
+    scale: Scale
+    seeds: tuple[int, ...]
+
+    def steps(self) -> list[Step]:
+        """Every step once, inputs first."""
+        return unique(step for table in self.tables for row in table.rows for step in row.evaluations.values())
+
+    def users(self) -> dict[str, list[str]]:
+        """Step key -> the tables that use it, in order."""
+        found: dict[str, list[str]] = {}
+        for table in self.tables:
+            for step in table.steps():
+                found.setdefault(step.key, []).append(table.spec.id)
+        return found
+
+
+def limited(mix: Mix, counts: Mapping[str, int]) -> Mix:
+    """The mix with every number that reaches what the data holds turned into 'all'."""
+
+    def limit(count: int | None, role: str) -> int | None:
+        return None if count is not None and count >= counts[role] > 0 else count
+
+    return Mix(limit(mix.paired, "paired"), limit(mix.source, "source"), limit(mix.target, "target"))
+
+
+def settings_of(system: str, scale: str, changes: Mapping[str, Any]) -> Settings:
+    """A system's settings at a scale with dotted-path changes applied.
+
+    Raises:
+        UsageError: unknown system.
+        SettingsError: unknown setting.
+    """
+    import baselines
+
+    settings: Settings = baselines.get(system).default_settings(scale)
+    for path, value in changes.items():
+        *groups, name = path.split(".")
+        nested: dict[str, Any] = {name: value}
+        for group in reversed(groups):
+            nested = {group: nested}
+        settings = settings.but(**nested)
+    return settings
+
+
+class Planner:
+    """Makes the steps of rows on one data set at one scale.
+
+    Args:
+        data: the data set.
+        scale: the scale.
+        fd: name of the Frechet distance that this machine can compute, 'fid' or 'fd_random'.
+        released: identity -> (sha256, folder name) of released checkpoints that may stand in for trainings.
+    """
+
+    def __init__(self, data: Data, scale: Scale, fd: str = "fid", released: Mapping[str, str] | None = None) -> None:
+        self.data, self.scale, self.fd = data, scale, fd
+        self.released = released or {}
+
+    def table(self, spec: TableSpec, rows: Iterable[RowSpec], seeds: Iterable[int]) -> TablePlan:
+        """The table with these rows planned for these replicates."""
+        seeds = tuple(seeds)
+        return TablePlan(spec, self.data, tuple(self.row(spec, row, seed) for row in rows for seed in seeds))
+
+    def row(self, spec: TableSpec, row: RowSpec, seed: int) -> RowPlan:
+        """One replicate of one row; a row that this project does not make is quoted from the paper."""
+        if not row.made:
+            return RowPlan(row, seed, "quoted" if row.paper else "none", reason="no implementation here")
+        evaluations: dict[str, Step] = {}
+        metrics = [column.metric for column in spec.columns if column.split not in SERVER]
+        train = self.fit(row.noise, seed) if row.noise and row.noise.system != "real" else None
+        if spec.task == "noise" and row.noise:
+            generated = self.sample(train, "validation", seed) if train else None
+            evaluations["noise"] = self.evaluate("noise", row, generated, metrics, seed)
+        if row.restorer:
+            network = self.fit_restorer(row.restorer, train, seed)
+            evaluations["restoration"] = self.evaluate("restoration", row, self.restore(network), metrics, seed)
+        trained = [step for root in evaluations.values() for step in root.walk() if step.kind in ("fit", "fit-restorer")]
+        ready = bool(trained) and all(step.released for step in trained)
+        return RowPlan(row, seed, "released checkpoint" if ready else "trained", evaluations, train)
+
+    def fit(self, noise: Noise, seed: int) -> Step:
+        """Train a noise model."""
+        mix = limited(noise.mix, self.data.counts)
+        settings = settings_of(noise.system, self.scale.name, noise.changes)
+        return self._released(
+            Step(
+                "fit",
+                f"train {noise.system} on {_mix_text(mix)}{_changes_text(noise.changes)}",
+                {
+                    "system": noise.system,
+                    "settings": settings.model_dump(mode="json"),
+                    "domains": {"paired": mix.paired, "source": mix.source, "target": mix.target},
+                    **self._data(),
+                },
+                seed,
+                sources=("benchmarks.steps", _module(noise.system)),
+                cost={"iterations": iterations(settings)},
+            )
+        )
+
+    def sample(self, fit: Step, pool: str, seed: int) -> Step:
+        """Put synthetic noise on the clean images of a pool ('validation', 'train' or 'source')."""
+        limit = self.scale.validation_images if pool == "validation" else self.scale.train_images
+        count = self.data.counts[pool] if limit is None else min(limit, self.data.counts[pool])
+        return Step(
+            "sample",
+            f"noise for {count} {pool} images by {fit.label.removeprefix('train ')}",
+            {"system": fit.params["system"], "pool": pool, "images": limit, **self._data()},
+            seed,
+            {"model": fit},
+            ("benchmarks.steps", _module(fit.params["system"])),
+            cost={"images": count},
+        )
+
+    def fit_restorer(self, spec: Restoration, noise: Step | None, seed: int) -> Step:
+        """Train a restorer on real pairs, synthetic pairs, or both."""
+        settings = settings_of(spec.system, self.scale.name, spec.changes)
+        inputs: dict[str, Step] = {}
+        if spec.pool and noise is not None:
+            inputs["synthetic"] = self.sample(noise, spec.pool, seed)
+        if spec.start is not None:
+            inputs["start"] = self.fit_restorer(spec.start, None, seed)
+        pairs = limited(Mix(spec.pairs, 0, 0), self.data.counts).paired
+        parts = [] if pairs == 0 else [f"{'all' if pairs is None else pairs} pairs"]
+        if "synthetic" in inputs and noise is not None:
+            parts.append("synthetic pairs of " + noise.label.removeprefix("train "))
+        return self._released(
+            Step(
+                "fit-restorer",
+                f"train {spec.system} on {' and '.join(parts)}",
+                {
+                    "system": spec.system,
+                    "settings": settings.model_dump(mode="json"),
+                    "pairs": pairs,
+                    "images": self.scale.train_images,
+                    **self._data(),
+                },
+                seed,
+                inputs,
+                ("benchmarks.steps", _module(spec.system)),
+                cost={"iterations": iterations(settings)},
+            )
+        )
+
+    def restore(self, network: Step, split: str = "validation") -> Step:
+        """Restore the noisy images of a split."""
+        limit = self.scale.validation_images if split == "validation" else None
+        count = self.data.counts[split] if limit is None else min(limit, self.data.counts[split])
+        return Step(
+            "restore",
+            f"restore {count} {split} images with {network.label.removeprefix('train ')}",
+            {"system": network.params["system"], "split": split, "images": limit, **self._data()},
+            network.seed,
+            {"model": network},
+            ("benchmarks.steps", _module(network.params["system"])),
+            cost={"images": count},
+        )
+
+    def evaluate(self, kind: str, row: RowSpec, images: Step | None, metrics: Iterable[str], seed: int) -> Step:
+        """Measure generated images against real ones, or restored images against clean ones."""
+        from benchmarks.metrics import METRICS
+
+        wanted = [self.fd if name == "fid" else name for name in metrics]
+        form = "distribution" if kind == "noise" else "pairwise"
+        chosen = [name for name in dict.fromkeys(wanted) if METRICS[name].kind == form]
+        modules = {"benchmarks.metrics." + METRICS[name].target.partition(":")[0] for name in chosen}
+        limit = self.scale.validation_images
+        subject = images.label.partition(" images ")[2].partition(" ")[2] if images else "the real images themselves"
+        return Step(
+            "evaluate",
+            f"measure {'noise of' if kind == 'noise' else 'restoration by'} {subject}",
+            {"kind": kind, "metrics": chosen, "split": "validation", "images": limit, **self._data()},
+            seed,
+            {"images": images} if images else {},
+            ("benchmarks.steps", *sorted(modules)),
+            cost={"images": self.data.counts["validation"] if limit is None else limit},
+        )
+
+    def _data(self) -> dict[str, str]:
+        return {"data": self.data.name, "fingerprint": self.data.fingerprint}
+
+    def _released(self, step: Step) -> Step:
+        digest = self.released.get(step.identity, "")
+        return replace(step, released=digest, label=step.label.replace("train ", "released ", 1)) if digest else step
+
+
+def iterations(settings: Settings) -> int:
+    """Training steps of a system's settings, 0 for one that is only fitted in closed form."""
+    flat = settings.flat()
+    return next((int(flat[name]) for name in ("train.iterations", "iterations") if name in flat), 0)
+
+
+def _module(system: str) -> str:
+    import baselines
+
+    name: str = baselines.get(system).__module__
+    return name
+
+
+def _mix_text(mix: Mix) -> str:
+    words = {"pairs": mix.paired, "source": mix.source, "target": mix.target}
+    return ", ".join(f"{'all' if n is None else n} {word}" for word, n in words.items() if n != 0)
+
+
+def _changes_text(changes: Mapping[str, Any]) -> str:
+    return "".join(f", {path.rpartition('.')[2]} {value}" for path, value in changes.items())

@@ -1,0 +1,226 @@
+"""Steps that make things: train a noise model, put noise on images, train a restorer, restore images.
+
+Each is a function of (step, artefacts of its inputs, folder to write into, bench). `benchmarks.measure` holds the
+step that measures, so that a change there does not ask for a new training.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from senm.errors import DataError
+from senm.progress import NullProgress, Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from benchmarks.step import Step
+    from senm.data.pool import Images, Pairs
+    from senm.data.prepared import PreparedData
+
+CHUNK = 256  # images between two marks from which interrupted sampling goes on
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What steps work with: a device, the prepared data sets by fingerprint, a progress display, scratch folders."""
+
+    device: str
+    data: Mapping[str, PreparedData]
+    progress: Progress = field(default_factory=NullProgress)
+    workdir: Callable[[str], Path] | None = None
+    checkpoints: Path | None = None
+
+    def prepared(self, step: Step) -> PreparedData:
+        """The data set that a step reads."""
+        return self.data[step.params["fingerprint"]]
+
+    def scratch(self, step: Step, folder: Path) -> Path:
+        """A folder for checkpoints of a step's loop."""
+        return self.workdir(step.key) if self.workdir else folder
+
+
+def first(images: Images, count: int | None) -> Images:
+    """The first `count` images of a pool; None means all."""
+    return images if count is None or count >= len(images) else images.subset(range(count))
+
+
+def fit(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
+    """Train a noise model and write `model/` and `log.jsonl`."""
+    import baselines
+
+    model = baselines.get(step.params["system"])
+    work = bench.scratch(step, folder)
+    trained = model.fit(
+        bench.prepared(step).domains(**step.params["domains"]),
+        _settings(model, step.params["settings"]),
+        seed=step.seed,
+        device=bench.device,
+        workdir=work,
+        progress=bench.progress,
+    )
+    trained.save(folder / "model")
+    _keep_log(work, folder)
+
+
+def sample(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
+    """Write one noisy image for each clean one of a pool."""
+    import baselines
+
+    clean = clean_pool(bench.prepared(step), step.params["pool"], step.params["images"])
+    model = baselines.get(step.params["system"]).load(inputs["model"] / "model", bench.device)
+
+    def draw(part: Images) -> Iterator[np.ndarray]:
+        iterator: Iterator[np.ndarray] = model.sample(
+            part, seed=step.seed, device=bench.device, progress=NullProgress()
+        )
+        return iterator
+
+    write_images(step, clean, draw, folder, bench)
+
+
+def fit_restorer(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
+    """Train a restorer on real pairs, synthetic pairs or both, and write `model/` and `log.jsonl`."""
+    import baselines
+
+    restorer = baselines.get(step.params["system"])
+    work = bench.scratch(step, folder)
+    trained = restorer.fit(
+        training_pairs(step, inputs, bench),
+        _settings(restorer, step.params["settings"]),
+        seed=step.seed,
+        device=bench.device,
+        workdir=work,
+        progress=bench.progress,
+        start=inputs["start"] / "model" if "start" in inputs else None,
+    )
+    trained.save(folder / "model")
+    _keep_log(work, folder)
+
+
+def training_pairs(step: Step, inputs: Mapping[str, Path], bench: Bench) -> list[Pairs]:
+    """The sets of pairs that a restorer is trained on: the real ones first, then the synthetic ones."""
+    from senm.data.pool import Pairs
+
+    data = bench.prepared(step)
+    sources: list[Pairs] = []
+    if step.params["pairs"] != 0:
+        sources.append(real_pairs(data, step.params["pairs"], step.params["images"]))
+    if "synthetic" in inputs:
+        noisy = read_images(inputs["synthetic"])
+        pool = step.inputs["synthetic"].params["pool"]
+        clean = targets(data, pool, step.inputs["synthetic"].params["images"])
+        sources.append(Pairs(clean, noisy))
+    return sources
+
+
+def restore(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
+    """Restore the noisy images of a split."""
+    import baselines
+
+    noisy = first(bench.prepared(step).images(step.params["split"], "noisy"), step.params["images"])
+    network = baselines.get(step.params["system"]).load(inputs["model"] / "model", bench.device)
+
+    def draw(part: Images) -> Iterator[np.ndarray]:
+        iterator: Iterator[np.ndarray] = network.restore(part, device=bench.device, progress=NullProgress())
+        return iterator
+
+    write_images(step, noisy, draw, folder, bench)
+
+
+def release(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
+    """Take a released checkpoint in place of a training; its hash is checked."""
+    from benchmarks.released import locate
+
+    found = locate(step.identity, bench.checkpoints)
+    if found is None or found.sha256 != step.released:
+        raise DataError(
+            f"the released checkpoint for {step.label!r} is missing or was changed", "the files as committed",
+            "git checkout results/checkpoints, or train with --retrain",
+        )
+    shutil.copytree(found.folder, folder / "model")
+    if (folder / "model" / "log.jsonl").is_file():
+        shutil.copy(folder / "model" / "log.jsonl", folder / "log.jsonl")
+
+
+def clean_pool(data: PreparedData, pool: str, count: int | None) -> Images:
+    """The clean images that get noise: of the validation split, of all training pairs, or of the source domain."""
+    if pool == "source":
+        return first(data.domains(0, None, 0).source, count)
+    return first(data.pairs(pool).clean, count)
+
+
+def targets(data: PreparedData, pool: str, count: int | None) -> Images:
+    """What a restorer should give back for `clean_pool` with noise: the same images where nothing is enlarged."""
+    return clean_pool(data, pool, count)
+
+
+def real_pairs(data: PreparedData, pairs: int | None, limit: int | None) -> Pairs:
+    """Real pairs of the paired domain, or of the whole training split where `pairs` is None."""
+    if pairs is not None:
+        return data.domains(pairs, 0, 0).paired
+    found = data.pairs("train")
+    return found if limit is None or limit >= len(found) else found.subset(range(limit))
+
+
+def write_images(
+    step: Step, images: Images, draw: Callable[[Images], Iterator[np.ndarray]], folder: Path, bench: Bench
+) -> None:
+    """Write what `draw` makes of `images`, chunk by chunk, so that an interrupted run goes on where it stopped.
+
+    Sizes are taken from the first chunk: outputs are `factor` times larger than the inputs.
+    """
+    from senm.data.prepared import PreparedWriter
+
+    if not len(images):
+        raise DataError(f"no images for {step.label!r}", "at least one image")
+    out = bench.scratch(step, folder) / "images"
+    factor = _factor(step)
+    items = [{"name": name} for name in images.names]
+    sizes = [images.size(i) for i in range(len(images))]
+    sizes = [(height * factor, width * factor) for height, width in sizes]
+    shape: Any = sizes[0] if len(set(sizes)) == 1 else sizes
+    with PreparedWriter(out, "generated", {"key": step.key}, resume=True) as writer:
+        pool = writer.pool("generated", items, {"noisy": shape})["noisy"]
+        with bench.progress.task(step.label, len(images)) as task:
+            for start in range(0, len(images), CHUNK):
+                part = range(start, min(start + CHUNK, len(images)))
+                if not writer.is_done(str(start)):
+                    for index, image in zip(part, draw(images.subset(part)), strict=True):
+                        pool.write(index, image[None])
+                        task.advance()
+                    writer.mark(str(start))
+                else:
+                    task.advance(len(part))
+        writer.finish()
+    if out.parent != folder:
+        os.rename(out, folder / "images")
+
+
+def read_images(folder: Path) -> Images:
+    """The images that a sample or restore step wrote."""
+    from senm.data.prepared import PreparedData
+
+    return PreparedData.open(folder / "images").images("generated", "noisy")
+
+
+def _factor(step: Step) -> int:
+    import baselines
+
+    if step.kind != "restore":
+        return 1
+    return int(getattr(getattr(baselines.get(step.params["system"]), "capabilities", None), "factor", 1))
+
+
+def _settings(system: Any, values: Mapping[str, Any]) -> Any:
+    return type(system.default_settings("smoke")).model_validate(values)
+
+
+def _keep_log(work: Path, folder: Path) -> None:
+    if (work / "log.jsonl").is_file() and work != folder:
+        shutil.copy(work / "log.jsonl", folder / "log.jsonl")

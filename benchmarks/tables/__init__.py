@@ -1,0 +1,152 @@
+"""The paper's tables as data: rows say which systems are trained on what, columns say what is measured.
+
+A table holds no code that runs anything; `benchmarks.plan` turns it into steps.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from benchmarks.record import Column
+from senm.errors import unknown
+
+Task = Literal["noise", "denoise", "sr"]
+NAMES = ("table1", "table2", "table3", "table4", "table5", "table6", "table7", "figure7")
+ALL = None  # "all of them", as the number of pairs or images
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How many pairs, source (clean) and target (noisy) images a training sees; None means all there are."""
+
+    paired: int | None
+    source: int | None
+    target: int | None
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A noise model to be trained: its registry name, its data, and what differs from its settings at the scale.
+
+    The system 'real' stands for the real noisy images themselves: nothing is trained or sampled.
+    """
+
+    system: str
+    mix: Mix
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """A restorer to be trained.
+
+    Args:
+        system: registry name.
+        pairs: number of real pairs it sees; 0 = none, None = all.
+        pool: which clean images get synthetic noise ('train' or 'source'); '' = no synthetic pairs.
+        start: the training whose network this one continues, or None to start from nothing.
+        changes: settings that differ from the system's settings at the scale.
+    """
+
+    system: str
+    pairs: int | None = 0
+    pool: str = ""
+    start: Restoration | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """A row: `noise` and `restorer` say how it is made; a row with neither is quoted from the paper.
+
+    `weights` names a published checkpoint that can fill the row instead (see baselines.weights). `paper` says whether
+    the paper prints the row.
+    """
+
+    id: str
+    label: str
+    paired: str = ""
+    noise: Noise | None = None
+    restorer: Restoration | None = None
+    weights: str = ""
+    paper: bool = True
+    note: str = ""
+
+    @property
+    def made(self) -> bool:
+        """Whether this project can train the row."""
+        return self.noise is not None or self.restorer is not None
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table: what its rows are, what its columns measure, and on which data sets the paper does so."""
+
+    id: str
+    caption: str
+    task: Task
+    rows: tuple[RowSpec, ...]
+    columns: tuple[Column, ...]
+    paper_data: str
+    notes: tuple[str, ...] = ()
+    plot: str = ""
+
+    def row(self, name: str) -> RowSpec:
+        """The row of this id.
+
+        Raises:
+            UsageError: there is none; the nearest id is suggested.
+        """
+        for row in self.rows:
+            if row.id == name:
+                return row
+        raise unknown(f"row of {self.id}", name, [row.id for row in self.rows])
+
+
+def table(name: str) -> TableSpec:
+    """The table of this name.
+
+    Raises:
+        UsageError: there is none; the nearest name is suggested.
+    """
+    if name not in NAMES:
+        raise unknown("table", name, [*NAMES, "all"])
+    found: TableSpec = importlib.import_module(f"benchmarks.tables.{name}").TABLE
+    return found
+
+
+def noise_columns() -> tuple[Column, ...]:
+    """The columns of tables 1, 6 and 7 and of figure 7, and three that see what the official KLD cannot."""
+    return (
+        Column(id="fid", label="FID", metric="fid", split="validation", better="lower", digits=2),
+        Column(id="kld", label="KLD", metric="kld_senm_official", split="validation", better="lower"),
+        Column(id="psnr", label="PSNR", metric="psnr_rgb_uint8", split="validation", better="higher", digits=2),
+        Column(id="kld-residual", label="KLD residual", metric="kld_neca", split="validation", better="lower", extra=True),
+        Column(
+            id="correlation", label="correlation error", metric="noise_correlation_error", split="validation",
+            better="lower", extra=True,
+        ),
+        Column(
+            id="variance", label="variance error", metric="variance_curve_error", split="validation", better="lower",
+            extra=True,
+        ),
+    )
+
+
+def sr_columns() -> tuple[Column, ...]:
+    """The columns of tables 4 and 5, and the variants that shave four pixels from every side."""
+    return (
+        Column(id="psnr", label="PSNR", metric="psnr_rgb_uint8", split="validation", better="higher", digits=2),
+        Column(id="ssim", label="SSIM", metric="ssim_2d_valid_rgb", split="validation", better="higher", digits=4),
+        Column(id="lpips", label="LPIPS", metric="lpips_alex", split="validation", better="lower"),
+        Column(
+            id="psnr-border4", label="PSNR border 4", metric="psnr_rgb_uint8_border4", split="validation",
+            better="higher", digits=2, extra=True,
+        ),
+        Column(
+            id="ssim-border4", label="SSIM border 4", metric="ssim_2d_valid_rgb_border4", split="validation",
+            better="higher", digits=4, extra=True,
+        ),
+    )

@@ -1,0 +1,75 @@
+"""Table 2: a DRUNet trained on few pairs, with and without synthetic pairs beside them."""
+
+from __future__ import annotations
+
+from benchmarks.record import Column
+from benchmarks.tables import ALL, Restoration, RowSpec, TableSpec
+from benchmarks.tables.table1 import semi
+
+
+def alone(name: str, pairs: int | None) -> RowSpec:
+    """DRUNet trained on the pairs and nothing else."""
+    return RowSpec(f"drunet-{name}", "DRUNet", name, restorer=Restoration("drunet", pairs=pairs))
+
+
+def augmented(pairs: int) -> RowSpec:
+    """DRUNet trained on the pairs and on synthetic noise put on the clean images of the source domain."""
+    return RowSpec(f"senm-{pairs}", "SeNM-VAE", str(pairs), semi(pairs), Restoration("drunet", pairs=pairs, pool="source"))
+
+
+def server_columns(names: tuple[str, ...] = ("bench", "dnd")) -> tuple[Column, ...]:
+    """Columns that only the benchmark servers can fill."""
+    groups = {"bench": "SIDD benchmark", "dnd": "DND benchmark"}
+    return tuple(
+        Column(
+            id=f"{name}-{kind}", label=kind.upper(), metric=f"{kind}_server", split=name, better="higher",
+            group=groups[name], digits=2 if kind == "psnr" else 3,
+        )
+        for name in names
+        for kind in ("psnr", "ssim")
+    )
+
+
+def validation_columns(ssim: str, other: str) -> tuple[Column, ...]:
+    """PSNR and SSIM on the validation images; the other SSIM convention comes as an extra column."""
+    group = "validation"
+    digits = 4 if ssim == "ssim_2d_valid_rgb" else 3
+    return (
+        Column(
+            id="val-psnr", label="PSNR", metric="psnr_rgb_uint8", split="validation", better="higher", group=group, digits=2
+        ),
+        Column(id="val-ssim", label="SSIM", metric=ssim, split="validation", better="higher", group=group, digits=digits),
+        Column(
+            id="val-ssim-other", label=f"SSIM ({'3-D' if '3d' in other else '2-D'})", metric=other, split="validation",
+            better="higher", group=group, digits=4, extra=True,
+        ),
+    )
+
+
+ROWS = (
+    RowSpec("n2v", "N2V", "0", weights="n2v"),
+    RowSpec("n2s", "N2S", "0", weights="n2s"),
+    RowSpec("cvf-sid", "CVF-SID", "0", weights="cvf-sid"),
+    RowSpec("ap-bsn-r3", "AP-BSN + R3", "0", weights="ap-bsn-r3"),
+    RowSpec("scpgabnet", "SCPGabNet", "0", weights="scpgabnet"),
+    RowSpec("sdap", "SDAP(S)(E)", "0", weights="sdap"),
+    alone("10", 10),
+    augmented(10),
+    alone("96", 96),
+    augmented(96),
+    alone("960", 960),
+    augmented(960),
+    alone("all", ALL),
+    RowSpec("vdn", "VDN", "all", weights="vdn"),
+    RowSpec("deamnet", "DeamNet", "all", weights="deamnet"),
+)
+
+TABLE = TableSpec(
+    id="table2",
+    caption="Denoising; DRUNet is the downstream denoiser",
+    task="denoise",
+    rows=ROWS,
+    columns=(*validation_columns("ssim_2d_valid_rgb", "ssim_3d_uint8"), *server_columns()),
+    paper_data="sidd",
+    notes=("Validation SSIM is the two-dimensional one, as in the paper's table 2; table 3 uses the three-dimensional one.",),
+)

@@ -1,0 +1,27 @@
+"""Table 3: NAFNet fine-tuned on synthetic pairs of the fully paired model."""
+
+from __future__ import annotations
+
+from benchmarks.tables import ALL, Restoration, RowSpec, TableSpec
+from benchmarks.tables.table1 import FULL
+from benchmarks.tables.table2 import server_columns, validation_columns
+
+NAFNET = Restoration("nafnet", pairs=ALL)
+FINETUNED = Restoration("nafnet-finetune", pairs=ALL, pool="train", start=NAFNET)
+
+ROWS = (
+    RowSpec("uformer", "Uformer", "all", weights="uformer"),
+    RowSpec("maxim", "MAXIM", "all", weights="maxim"),
+    RowSpec("restormer", "Restormer", "all", weights="restormer"),
+    RowSpec("nafnet", "NAFNet", "all", restorer=NAFNET, weights="nafnet"),
+    RowSpec("senm-nafnet", "SeNM-VAE", "all", FULL, FINETUNED, note="NAFNet fine-tuned on synthetic and real pairs"),
+)
+
+TABLE = TableSpec(
+    id="table3",
+    caption="Denoising; NAFNet is fine-tuned on synthetic pairs of the fully paired SeNM-VAE",
+    task="denoise",
+    rows=ROWS,
+    columns=(*validation_columns("ssim_3d_uint8", "ssim_2d_valid_rgb"), *server_columns(("bench",))),
+    paper_data="sidd",
+)
