@@ -8,8 +8,8 @@ on real pairs, or predicted from real noisy images.
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch.nn.functional as F
