@@ -14,11 +14,15 @@ import h5py
 import numpy as np
 
 from senm.data.cuts import Cut
+from senm.data.manifest import Source, file_sha256
 from senm.data.matfiles import container
 from senm.data.pool import Images
+from senm.data.prepared import PreparedData, PreparedWriter
 from senm.errors import DataError
+from senm.progress import NullProgress, Progress
 
 KEY = "InoisySRGB"
+LICENCE = "DND, terms of the Visual Inference Lab, TU Darmstadt; see the data set's page"
 
 
 @dataclass(frozen=True)
@@ -192,3 +196,42 @@ def _open(path: Path) -> h5py.File:
 
 def _damaged(path: Path) -> DataError:
     return DataError(f"{path} cannot be read: it is cut short or damaged", "a whole HDF5 file", "download it again")
+
+
+def prepare(root: Path | str, out: Path | str, *, shape: DndShape = OFFICIAL,
+            progress: Progress | None = None) -> PreparedData:
+    """Prepare DND into the folder `out`: one split, 'benchmark', noisy only, rounded to uint8.
+
+    The published floats stay in the official files; `DndCrops.exact` reads them.
+
+    Raises:
+        DataError: missing, incomplete or converted files. Nothing is left behind.
+        MachineError: disk full or not writable.
+        UsageError: `out` is something else.
+    """
+    root, progress = Path(root), progress or NullProgress()
+    crops = read_dnd(root, shape)
+    files = list(dict.fromkeys(cut.photo for cut in crops.cuts))
+    plan = {"photographs": {f.name: f.stat().st_size for f in files}, "boxes": [
+        [c.photo.name, c.row, c.column, c.height, c.width] for c in crops.cuts]}
+    with PreparedWriter(out, "dnd", plan, resume=True) as writer:
+        try:
+            items = [{"name": name, "file": cut.photo.relative_to(root).as_posix(), "row": cut.row,
+                      "column": cut.column}
+                     for name, cut in zip(crops.names, crops.cuts, strict=True)]
+            target = writer.pool("benchmark", items, {"noisy": (shape.size, shape.size)})["noisy"]
+            with progress.task("cutting DND", len(crops)) as task:
+                for i in range(0, len(crops), shape.boxes):
+                    if not writer.is_done(f"benchmark/{i}"):
+                        target.write(i, (crops[k] for k in range(i, i + shape.boxes)))
+                        writer.mark(f"benchmark/{i}")
+                    task.advance(shape.boxes)
+            sources = [Source(name=f.stem, file=f.relative_to(root).as_posix(), sha256=file_sha256(f), licence=LICENCE,
+                              size=photo_size(f), split="benchmark") for f in files]
+            return writer.finish(description=f"DND: {len(crops)} crops of {shape.size} x {shape.size}, no ground truth",
+                                 split_rule="none", sources=sources, progress=progress, notes=[
+                                     "scores come from the DND server only",
+                                     "rounded to 8 bit here: at most 0.5 levels from the published floats"])
+        except DataError:
+            writer.discard()
+            raise

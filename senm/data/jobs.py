@@ -20,6 +20,7 @@ import numpy as np
 
 from senm.data.bicubic import reduce
 from senm.data.images import read_rgb
+from senm.data.pool import Images
 from senm.data.writer import PoolWriter, PreparedWriter
 from senm.errors import DataError, MachineError
 from senm.progress import Progress
@@ -115,6 +116,16 @@ def run(jobs: Sequence[Job], writers: Mapping[tuple[str, str], PoolWriter], writ
                                    "run the same command with --workers 1: it goes on where it stopped") from error
             finally:
                 pool.shutdown(cancel_futures=True)
+
+
+def store(writer: PreparedWriter, name: str, sides: Mapping[str, Images]) -> None:
+    """Write a pool whose items all have one size, image by image; sides that are done already are kept."""
+    first = next(iter(sides.values()))
+    writers = writer.pool(name, [{"name": n} for n in first.names], {s: images.size(0) for s, images in sides.items()})
+    for side, images in sides.items():
+        if not writer.is_done(f"{name}/{side}"):
+            writers[side].write(0, (images[i] for i in range(len(images))))
+            writer.mark(f"{name}/{side}")
 
 
 def _begin_worker(writers: Mapping[tuple[str, str], PoolWriter], parent: int) -> None:

@@ -6,7 +6,6 @@ be cut again. Here the places come from a named stream and are listed in the pre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ import numpy as np
 
 from senm import seeding
 from senm.data.checks import check_apart
-from senm.data.jobs import Job, run
+from senm.data.jobs import Job, run, store
 from senm.data.manifest import Source, file_sha256
-from senm.data.pool import Images
 from senm.data.prepared import PreparedData, PreparedWriter
 from senm.data.sidd_blocks import OFFICIAL as BLOCKS
 from senm.data.sidd_blocks import BlockShape
@@ -113,7 +111,7 @@ def prepare(root: Path | str, out: Path | str, *, split_rule: str = "authors", s
             for domain, indices in domains.items():
                 writer.order(domain, "train", indices.tolist())
             return writer.finish(
-                description=f"SIDD sRGB, {crops} crops of {sizes.crop} x {sizes.crop} from {len(photos)} photographs each",
+                description=f"SIDD sRGB: {len(photos)} photographs, {crops} crops of {sizes.crop} pixels from each",
                 split_rule=split_rule, paired_counts=paper_counts(len(domains["paired"])), sources=sources,
                 notes=_notes(split_rule, len(photos), sizes, blocks), progress=progress)
         except DataError:
@@ -132,16 +130,6 @@ def _blocks(root: Path, shape: BlockShape, allow_partial: bool) -> dict[str, Blo
                     ("the validation blocks", "the benchmark blocks"),
                     "one of the files has the other's content: download both again")
     return {name: found for name, found in (("validation", validation), ("benchmark", benchmark)) if found}
-
-
-def store(writer: PreparedWriter, name: str, sides: Mapping[str, Images]) -> None:
-    """Write a pool whose items all have one size, image by image; sides that are done already are kept."""
-    first = next(iter(sides.values()))
-    writers = writer.pool(name, [{"name": n} for n in first.names], {s: images.size(0) for s, images in sides.items()})
-    for side, images in sides.items():
-        if not writer.is_done(f"{name}/{side}"):
-            writers[side].write(0, (images[i] for i in range(len(images))))
-            writer.mark(f"{name}/{side}")
 
 
 def _shown(path: Path, root: Path) -> str:

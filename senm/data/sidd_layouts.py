@@ -23,11 +23,12 @@ CLEAN_DIRS = ("gt_crops", "target_crops", "groundtruth", "target", "gt", "clean"
 
 
 def find(root: Path, name: str, depth: int = 4) -> Path | None:
-    """The file or folder called `name` nearest to `root` (itself included), at most `depth` levels down."""
+    """The file or folder `name` nearest to `root` (itself included), at most `depth` levels down; not in hidden folders."""
     if root.name == name:
         return root
     for level in range(depth + 1):
-        found = sorted(root.glob("*/" * level + name))
+        found = sorted(p for p in root.glob("*/" * level + name)
+                       if not any(part.startswith(".") for part in p.relative_to(root).parts))
         if found:
             return found[0]
     return None
