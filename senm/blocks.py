@@ -6,6 +6,8 @@ the authors' code (five convolutions, residual scale 0.2).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,6 +38,31 @@ def zero_init(conv: nn.Conv2d) -> nn.Conv2d:
     return conv
 
 
+def channels_last(x: Tensor) -> Tensor:
+    """The same (B, C, H, W) with the channels of a pixel side by side in memory, which all convolutions prefer."""
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def dense(x: Tensor, weights: Sequence[Tensor], offsets: Sequence[Tensor]) -> Tensor:
+    """3x3 convolutions in a row, each fed with x and the activated outputs of all before; the last one's output.
+
+    Args:
+        x: (B, C, H, W).
+        weights: one (out, in, 3, 3) a convolution.
+        offsets: added to each output: a bias (out,), or (B, out, H, W).
+    """
+    features = x
+    for k, (weight, offset) in enumerate(zip(weights, offsets, strict=True)):
+        if offset.ndim == 1:
+            out = F.conv2d(features, weight, offset, padding=1)
+        else:
+            out = F.conv2d(features, weight, padding=1).add_(offset)
+        if k == len(weights) - 1:
+            return out
+        features = torch.cat([features, F.leaky_relu_(out, SLOPE)], 1)
+    raise AssertionError("no convolutions")
+
+
 class ResidualDenseBlock(nn.Module):
     """(B, C, H, W) -> (B, C, H, W): five 3x3 convolutions, each fed with the input and all earlier outputs."""
 
@@ -47,10 +74,38 @@ class ResidualDenseBlock(nn.Module):
         scaled_init(self, 0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = [x]
-        for conv in self.convs[:4]:
-            features.append(F.leaky_relu(conv(torch.cat(features, 1)), SLOPE))
-        return x + RESIDUAL * self.convs[4](torch.cat(features, 1))
+        return torch.add(x, dense(x, *self.parts()), alpha=RESIDUAL)
+
+    def parts(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Weights and biases of the five convolutions."""
+        return [conv.weight for conv in self.convs], [conv.bias for conv in self.convs]  # type: ignore[misc]
+
+    def parts_before(self, last: nn.Conv2d) -> tuple[list[Tensor], list[Tensor]]:
+        """Weights and biases such that `dense` alone gives what the block followed by the 1x1 `last` gives.
+
+        A 1x1 convolution commutes with the sum and the residual: last(x + 0.2 conv(f)) is one 3x3 convolution of f,
+        with last's few outputs in place of all channels.
+        """
+        weights, biases = self.parts()
+        mix = last.weight[:, :, 0, 0]
+        out, channels = mix.shape
+        through = RESIDUAL * (mix @ weights[4].flatten(1)).view(out, -1, 3, 3)
+        through = through + F.pad(last.weight, (1, 1, 1, 1, 0, through.shape[1] - channels))
+        assert last.bias is not None
+        return [*weights[:4], through], [*biases[:4], last.bias + RESIDUAL * (mix @ biases[4])]
+
+
+def with_plane(x: Tensor, plane: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+    """`dense` of x with one more channel that is constant, (B,) values, without ever making that channel.
+
+    A convolution of a constant plane is the constant times the response to ones, which differs from pixel to pixel
+    only at the border; one small convolution gives that response for all layers, and it is added to their outputs.
+    """
+    channels = x.shape[1]
+    response = F.conv2d(x.new_ones(1, 1, *x.shape[2:]), torch.cat([w[:, channels, None] for w in weights]), padding=1)
+    offsets = torch.cat(list(biases)).view(-1, 1, 1) + plane.view(-1, 1, 1, 1) * channels_last(response)
+    rest = [torch.cat([w[:, :channels], w[:, channels + 1:]], 1) for w in weights]
+    return dense(x, rest, offsets.split([len(w) for w in weights], 1))
 
 
 class Down(nn.Module):
@@ -105,5 +160,15 @@ class GaussianHead(nn.Module):
 
         self.mean, self.log_std = branch(), branch()
 
-    def forward(self, x: Tensor) -> Gaussian:
-        return Gaussian(self.mean(x), self.log_std(x))
+    def forward(self, x: Tensor, plane: Tensor | None = None) -> Gaussian:
+        """The Gaussian at x, or, with `plane` (B,), at x and one more channel of these constant values."""
+        return Gaussian(run_branch(self.mean, x, plane), run_branch(self.log_std, x, plane))
+
+
+def run_branch(branch: nn.Sequential, x: Tensor, plane: Tensor | None) -> Tensor:
+    """A dense block followed by a convolution, the two in one where the convolution is 1x1."""
+    block, last = branch
+    if last.kernel_size != (1, 1):
+        return last(block(x))
+    weights, biases = block.parts_before(last)
+    return dense(x, weights, biases) if plane is None else with_plane(x, plane, weights, biases)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from senm.blocks import Down, GaussianHead, ResidualDenseBlock, Up, zero_init
+from senm.blocks import Down, GaussianHead, ResidualDenseBlock, Up, channels_last, zero_init
 from senm.config import NetworkSettings
 from senm.gaussians import Gaussian, kl, select
 
@@ -47,7 +47,7 @@ class Encoder(nn.Module):
             self.layers.extend(ResidualDenseBlock(s.nf, s.growth) for _ in range(blocks))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        a, features = self.stem(image), []
+        a, features = self.stem(channels_last(image)), []
         for layer in self.layers:
             a = layer(a)
             features.append(a)
@@ -149,10 +149,9 @@ class SeNMVAE(nn.Module):
                 kl_z.append(per_sample(kl(q_y.rows(0, paired), q_x.rows(0, paired))))
             decoded = decoded + self.project_z[i](q.draw(noise["z"][i]))
             if level is not None:
-                plane = level.to(decoded).view(-1, 1, 1, 1).expand(-1, 1, *decoded.shape[2:])
-                p_n: Gaussian = self.p_zn[i](torch.cat([decoded, plane], 1))
+                p_n: Gaussian = self.p_zn[i](decoded, level)
                 if a_n is not None:
-                    q_n: Gaussian = self.q_zn[i](torch.cat([decoded + a_n[i], plane], 1))
+                    q_n: Gaussian = self.q_zn[i](decoded + a_n[i], level)
                     kl_zn.append(per_sample(kl(q_n, p_n)))
                     z_n = q_n.draw(noise["zn"][i])
                 else:
