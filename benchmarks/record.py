@@ -26,7 +26,7 @@ Filled = Literal["trained", "released checkpoint", "released weights", "quoted",
 class Frozen(BaseModel):
     """Base of all record parts: immutable, unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Provenance(Frozen):
