@@ -75,7 +75,8 @@ def frechet(a: Statistics, b: Statistics) -> float:
     root = vectors * np.sqrt(values.clip(0)) @ vectors.T
     cross = np.sqrt(np.linalg.eigvalsh(root @ b.covariance @ root).clip(0)).sum()
     gap = a.mean - b.mean
-    return float(gap @ gap + np.trace(a.covariance) + np.trace(b.covariance) - 2 * cross)
+    distance = gap @ gap + np.trace(a.covariance) + np.trace(b.covariance) - 2 * cross
+    return max(0.0, float(distance))
 
 
 def cached_statistics(images: ImageSet, extract: Extractor, name: str, folder: Path | None) -> Statistics:
