@@ -1,0 +1,112 @@
+"""Spread, intervals and paired tests against closed forms; comparing two runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.differences import compare_files, compare_records
+from benchmarks.record import EvaluationRecord, Measurement, TableResult
+from benchmarks.statistics import interval, mean_and_spread, paired, sign_flip_p
+from senm.errors import DataError, UsageError
+
+
+def test_spread_is_the_sample_standard_deviation() -> None:
+    mean, spread = mean_and_spread([2.0, 4.0, 9.0])
+    assert mean == 5.0 and spread == pytest.approx(np.sqrt(13.0))
+
+
+def test_interval_is_near_the_normal_one_for_many_values_and_repeats_exactly() -> None:
+    values = np.random.default_rng(0).normal(30, 2, 400)
+    low, high = interval(values) or (0, 0)
+    half = 1.96 * values.std(ddof=1) / 20
+    assert low == pytest.approx(values.mean() - half, abs=0.15 * half)
+    assert high == pytest.approx(values.mean() + half, abs=0.15 * half)
+    assert interval(values) == (low, high)
+
+
+def test_interval_of_few_values() -> None:
+    assert interval([3.0]) is None and interval([]) is None
+    assert interval([3.0, 3.0, 3.0]) == (3.0, 3.0)
+    low, high = interval([1.0, 2.0]) or (0, 0)
+    assert 1.0 <= low <= high <= 2.0
+
+
+def test_sign_flip_p_is_exact_for_few_and_close_for_many() -> None:
+    assert sign_flip_p([1.0] * 5) == 2 / 2**5
+    assert sign_flip_p([1.0, -1.0]) == 1.0
+    assert sign_flip_p([]) == 1.0
+    many = np.random.default_rng(1).normal(0.2, 1, 50)
+    from scipy.stats import ttest_1samp
+
+    assert sign_flip_p(many) == pytest.approx(ttest_1samp(many, 0).pvalue, abs=0.02)
+
+
+def test_sign_flip_p_is_uniform_without_a_difference() -> None:
+    draws = np.random.default_rng(2).normal(0, 1, (200, 10))
+    below = np.mean([sign_flip_p(d) < 0.1 for d in draws])
+    assert 0.04 < below < 0.17
+
+
+def test_pairing_sees_what_means_alone_do_not() -> None:
+    rng = np.random.default_rng(3)
+    a = {f"i{i}": v for i, v in enumerate(rng.normal(30, 5, 40))}
+    b = {name: v + 0.1 + 0.02 * rng.normal() for name, v in a.items()}
+    found = paired(a, b)
+    assert found.p < 0.001 and found.difference == pytest.approx(0.1, abs=0.02) and found.wins == 40
+    assert found.interval is not None and found.interval[0] > 0.08
+
+
+def test_images_of_one_side_only_are_named_and_left_out() -> None:
+    found = paired({"a": 1.0, "b": 2.0}, {"b": 2.5, "c": 100.0})
+    assert found.images == 1 and found.missing == ("a", "c") and found.difference == 0.5
+
+
+def record(shift: float = 0.0, **changes: object) -> EvaluationRecord:
+    per_image = {f"photo{i}": 30.0 + i + shift for i in range(8)}
+    measured = (
+        Measurement(metric="psnr_rgb_uint8", value=33.5 + shift, split="validation", images=8, per_image=per_image),
+        Measurement(metric="fd_random", value=4.0 - shift, split="validation", images=8),
+    )
+    base = {"kind": "noise", "system": "s", "data": "embedded", "scale": "smoke", "seed": 0, "measurements": measured}
+    return EvaluationRecord.model_validate({**base, **changes})
+
+
+def test_comparing_two_records_tests_per_image_values_and_only_those() -> None:
+    psnr, fd = compare_records(record(), record(0.5))
+    assert psnr.test is not None and psnr.test.p == 2 / 2**8 and "larger on 8 of 8" in psnr.sentence()
+    assert fd.test is None and "no test over images" in fd.sentence() and "-0.5000" in fd.sentence()
+
+
+@pytest.mark.parametrize("change", [{"data": "sidd"}, {"scale": "paper"}, {"kind": "restoration"}])
+def test_records_of_different_things_are_not_compared(change: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=f"differ in {next(iter(change))}"):
+        compare_records(record(), record(**change))
+
+
+def test_run_folders_are_compared_row_by_row(tmp_path: Path) -> None:
+    for name, rows in (("a", ("x/0", "y/0")), ("b", ("x/0", "z/0"))):
+        folder = tmp_path / name
+        (folder / "records").mkdir(parents=True)
+        files = {row: f"records/{row.replace('/', '-')}.json" for row in rows}
+        for file in files.values():
+            (folder / file).write_text(record(0.25 if name == "b" else 0.0).model_dump_json())
+        table = TableResult(
+            table="table1",
+            caption="",
+            data="embedded",
+            scale="smoke",
+            seeds=(0,),
+            rows=(),
+            columns=(),
+            cells=(),
+            records=files,
+        )
+        (folder / "table.json").write_text(table.model_dump_json())
+    differences, alone = compare_files(tmp_path / "a", tmp_path / "b")
+    assert [d.row for d in differences] == ["x/0", "x/0"]
+    assert [line.split(":")[0] for line in alone] == ["y/0", "z/0"]
+    with pytest.raises(DataError, match="no record at"):
+        compare_files(tmp_path / "a", tmp_path / "nowhere")
