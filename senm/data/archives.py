@@ -30,7 +30,7 @@ def unsafe(member: zipfile.ZipInfo) -> str:
 
 
 def extract(archive: Path, into: Path, progress: Progress | None = None) -> Path:
-    """Unpack a zip under `into` and return the folder that holds its images.
+    """Unpack a zip under `into` and return `into`.
 
     Members that are already there with the right size and checksum are kept, so a stopped run goes on. Every
     member is checked before the first one is written.
@@ -60,7 +60,7 @@ def extract(archive: Path, into: Path, progress: Progress | None = None) -> Path
                         "download it again; join the parts of a split archive with `zip -FF` first") from error
     except OSError as error:
         raise writing_failed(into, error) from error
-    return image_folder(into)
+    return into
 
 
 def _check_space(archive: Path, members: list[zipfile.ZipInfo], into: Path) -> None:
@@ -94,6 +94,14 @@ def _crc(path: Path) -> int:
         while block := file.read(1 << 20):
             value = zlib.crc32(block, value)
     return value
+
+
+def origin(path: Path, root: Path, unpacked: Path) -> str:
+    """How a manifest names a file: relative to `root`, or ``<archive>.zip:<member>`` where it was unpacked for now."""
+    if path.is_relative_to(unpacked):
+        archive, *member = path.relative_to(unpacked).parts
+        return f"{archive}.zip:{'/'.join(member)}"
+    return path.relative_to(root).as_posix()
 
 
 def image_folder(folder: Path) -> Path:

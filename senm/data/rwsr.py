@@ -10,23 +10,26 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from senm import seeding
-from senm.data.archives import extract, image_folder
+from senm.data.archives import extract, image_folder, origin
 from senm.data.images import image_size, list_images
 from senm.data.jobs import Job, run
 from senm.data.manifest import Source
 from senm.data.prepared import PreparedData, PreparedWriter
 from senm.data.sidd_layouts import find
 from senm.data.sidd_photos import check_end
+from senm.data.writer import PoolWriter
 from senm.errors import DataError, unknown
 from senm.progress import NullProgress, Progress
 
 FACTOR = 4
+SMOKE_IMAGES = 16
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,14 @@ class _Item:
 
 
 def prepare(kind: str, root: Path | str, out: Path | str, *, seed: int = 0, workers: int | None = None,
-            sizes: RwsrSizes = OFFICIAL, allow_partial: bool = False,
+            sizes: RwsrSizes = OFFICIAL, allow_partial: bool = False, scale: str = "paper",
             progress: Progress | None = None) -> PreparedData:
     """Prepare 'aim19' or 'ntire20' from its official zips or unpacked folders below `root` into the folder `out`.
 
     Splits of the result: 'train' (the 10 pairs) and 'validation' (the other 90), each with the sides 'clean' (low
     resolution), 'noisy' (low resolution) and 'high'; 'source' with 'clean' and 'high'; 'target' with 'noisy'. Images
-    keep their sizes. Archives are unpacked beside `out` and removed when the preparation is complete.
+    keep their sizes. Archives are unpacked beside `out` and removed when the preparation is complete. At scale 'smoke'
+    an incomplete set will do, and at most 16 images of each pool are taken.
 
     Raises:
         UsageError: unknown kind, or `out` is something else.
@@ -91,7 +95,9 @@ def prepare(kind: str, root: Path | str, out: Path | str, *, seed: int = 0, work
     try:
         folders = {part: locate(root, getattr(layout, part), unpacked, progress) for part in ("target", "source",
                                                                                               "low", "high")}
-        pools = _pools(folders, layout, sizes, allow_partial)
+        pools = _pools(folders, layout, sizes, allow_partial or scale == "smoke")
+        if scale == "smoke":
+            pools = {name: items[:SMOKE_IMAGES] for name, items in pools.items()}
         prepared = _write(kind, out, pools, root, unpacked, layout, seed, workers, progress)
     except DataError:
         shutil.rmtree(unpacked, ignore_errors=True)
@@ -112,7 +118,7 @@ def locate(root: Path, names: tuple[str, ...], unpacked: Path, progress: Progres
             return image_folder(folder)
     for name in names:
         if archive := find(root, f"{name}.zip"):
-            return extract(archive, unpacked / name, progress)
+            return image_folder(extract(archive, unpacked / name, progress))
     raise DataError(f"{root} holds neither {names[0]} nor {names[0]}.zip", "all four parts of the set",
                     "download it with `python -m benchmarks.run prepare ... --download`")
 
@@ -168,17 +174,14 @@ def _multiple(path: Path, multiple: int) -> tuple[int, int]:
 
 def _write(kind: str, out: Path, pools: dict[str, list[_Item]], root: Path, unpacked: Path, layout: Layout, seed: int,
            workers: int | None, progress: Progress) -> PreparedData:
-    def shown(path: Path) -> str:
-        if path.is_relative_to(unpacked):
-            return f"{path.relative_to(unpacked).parts[0]}.zip:{path.name}"
-        return path.relative_to(root).as_posix()
-
+    shown = partial(origin, root=root, unpacked=unpacked)
     files = {path for items in pools.values() for item in items for path, _, _ in item.files.values()}
     plan: dict[str, Any] = {"kind": kind, "seed": seed, "factor": FACTOR,
                             "files": {shown(path): path.stat().st_size for path in sorted(files)}}
     with PreparedWriter(out, kind, plan, resume=True) as writer:
         try:
-            jobs, writers = [], {}
+            jobs: list[Job] = []
+            writers: dict[tuple[str, str], PoolWriter] = {}
             for pool, items in pools.items():
                 sides = {side: np.array([_stored(item, side) for item in items]) for side in items[0].files}
                 described = [{"name": item.name, **{f"{s}_file": shown(f[0]) for s, f in item.files.items()}}

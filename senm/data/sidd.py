@@ -6,23 +6,27 @@ be cut again. Here the places come from a named stream and are listed in the pre
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from senm import seeding
+from senm.data.archives import extract, origin
 from senm.data.checks import check_apart
 from senm.data.jobs import Job, run, store
 from senm.data.manifest import Source, file_sha256
 from senm.data.prepared import PreparedData, PreparedWriter
 from senm.data.sidd_blocks import OFFICIAL as BLOCKS
 from senm.data.sidd_blocks import BlockShape
-from senm.data.sidd_layouts import Blocks, find, read_benchmark, read_validation
-from senm.data.sidd_photos import Photo, find_photos
+from senm.data.sidd_layouts import Blocks, find, read_benchmark, read_validation, shape_there
+from senm.data.sidd_photos import Photo, find_photos, instance_folders
 from senm.data.splits import MEANING, check_split, paper_counts, split
-from senm.errors import DataError
+from senm.errors import DataError, unknown
 from senm.progress import NullProgress, Progress
 
 LICENCE = "SIDD, MIT licence by its authors; see the data set's page"
@@ -33,14 +37,33 @@ class SiddSizes:
     """What a whole SIDD holds. The defaults are the official numbers; `pairs` None accepts any number."""
 
     pairs: int | None = 320
-    crop: int = 256
     blocks: BlockShape = BLOCKS
 
 
+@dataclass(frozen=True)
+class Cutting:
+    """How the training photographs are cut and divided.
+
+    Attributes:
+        split_rule: 'authors' or 'by-photo', see `senm.data.splits`.
+        seed: of the streams that place the crops and divide them.
+        crops: crops a photograph.
+        size: side of a crop in pixels.
+        scenes: use this many scenes, drawn at random; None uses all.
+    """
+
+    split_rule: str = "authors"
+    seed: int = 0
+    crops: int = 300
+    size: int = 256
+    scenes: int | None = None
+
+
 OFFICIAL = SiddSizes()
+SCALES = {"smoke": Cutting(crops=16, size=64, scenes=6), "short": Cutting(crops=30), "paper": Cutting()}
 
 
-def places(photo: Photo, crops: int, size: int, seed: int) -> np.ndarray:
+def places(photo: Photo, cutting: Cutting) -> np.ndarray:
     """Where the crops of a photograph lie: integer (crops, 4) rows [row, column, height, width] counted from 0.
 
     Every place is equally likely, the last row and column included; places may overlap.
@@ -48,78 +71,106 @@ def places(photo: Photo, crops: int, size: int, seed: int) -> np.ndarray:
     Raises:
         DataError: the photograph is smaller than a crop.
     """
-    height, width = photo.size
+    (height, width), size = photo.size, cutting.size
     if height < size or width < size:
         raise DataError(f"{photo.clean} has {height} x {width} pixels", f"at least {size} x {size}",
-                        "use smaller crops")
-    rng = seeding.rng("sidd crops", seed, photo.name)
-    out = np.full((crops, 4), size, dtype=np.int64)
-    out[:, 0] = rng.integers(0, height - size + 1, crops)
-    out[:, 1] = rng.integers(0, width - size + 1, crops)
+                        "use the whole photographs")
+    rng = seeding.rng("sidd crops", cutting.seed, photo.name)
+    out = np.full((cutting.crops, 4), size, dtype=np.int64)
+    out[:, 0] = rng.integers(0, height - size + 1, cutting.crops)
+    out[:, 1] = rng.integers(0, width - size + 1, cutting.crops)
     return out
 
 
-def prepare(root: Path | str, out: Path | str, *, split_rule: str = "authors", seed: int = 0, crops: int = 300,
+def prepare(root: Path | str, out: Path | str, *, cutting: Cutting | None = None, scale: str = "paper",
             workers: int | None = None, sizes: SiddSizes = OFFICIAL, allow_partial: bool = False,
             progress: Progress | None = None) -> PreparedData:
     """Prepare SIDD from its official downloads below `root` into the folder `out`.
 
     Splits of the result: 'train' (all crops, both sides), 'validation' (both sides) and, where its blocks are
     there, 'benchmark' (noisy). A run that was stopped goes on where it was; the result is the same byte for byte
-    for any number of workers.
+    for any number of workers. An archive is unpacked beside `out` and removed when the preparation is complete.
 
     Args:
-        split_rule: 'authors' or 'by-photo', see `senm.data.splits`.
-        crops: crops a photograph.
+        cutting: how to cut; None takes that of the scale.
+        scale: 'paper' (300 crops of 256 x 256 a photograph), 'short' (30) or 'smoke' (a few small crops of a few
+            scenes; an incomplete data set will do).
         workers: processes; None means one a core.
         sizes: what a whole data set holds; only tests change it.
-        allow_partial: accept fewer photographs than the whole, and absent validation blocks.
+        allow_partial: accept fewer photographs or blocks than the whole, and absent validation blocks.
 
     Raises:
         DataError: missing, incomplete, mixed-up or damaged files. Nothing is left behind.
         MachineError: disk full or not writable, or another process prepares the same folder.
-        UsageError: unknown split rule, or `out` is something else.
+        UsageError: unknown split rule or scale, or `out` is something else.
     """
-    root, progress = Path(root), progress or NullProgress()
-    photos = find_photos(root, None if allow_partial else sizes.pairs)
-    blocks = _blocks(root, sizes.blocks, allow_partial)
-    table = {photo.name: places(photo, crops, sizes.crop, seed) for photo in photos}
-    items = [{"name": f"{p.name}_{j + 1:03d}", "scene": p.instance, "clean_file": _shown(p.clean, root),
-              "noisy_file": _shown(p.noisy, root), "row": int(r), "column": int(c)}
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    root, out, cutting, progress = Path(root), Path(out), cutting or SCALES[scale], progress or NullProgress()
+    allow_partial = allow_partial or scale == "smoke"
+    unpacked = out.parent / f".{out.name}.unpacked"
+    try:
+        photos = _photos(root, None if allow_partial else sizes.pairs, unpacked, progress)
+        blocks = _blocks(root, sizes.blocks, allow_partial)
+        chosen = _some_scenes(photos, cutting)
+        shown = partial(origin, root=root, unpacked=unpacked)
+        prepared = _write(out, chosen, blocks, cutting, shown, workers, progress)
+    except DataError:
+        shutil.rmtree(unpacked, ignore_errors=True)
+        raise
+    shutil.rmtree(unpacked, ignore_errors=True)
+    return prepared
+
+
+def _some_scenes(photos: list[Photo], cutting: Cutting) -> list[Photo]:
+    scenes = sorted({p.instance for p in photos})
+    if cutting.scenes is None or cutting.scenes >= len(scenes):
+        return photos
+    drawn = seeding.rng("sidd scenes", cutting.seed).permutation(len(scenes))[: cutting.scenes]
+    kept = {scenes[i] for i in drawn.tolist()}
+    return [p for p in photos if p.instance in kept]
+
+
+def _write(out: Path, photos: list[Photo], blocks: dict[str, Blocks], cutting: Cutting, shown: Callable[[Path], str],
+           workers: int | None, progress: Progress) -> PreparedData:
+    table = {photo.name: places(photo, cutting) for photo in photos}
+    items = [{"name": f"{p.name}_{j + 1:03d}", "scene": p.instance, "clean_file": shown(p.clean),
+              "noisy_file": shown(p.noisy), "row": int(r), "column": int(c)}
              for p in photos for j, (r, c, _, _) in enumerate(table[p.name].tolist())]
     scenes = [str(item["scene"]) for item in items]
-    domains = split(split_rule, scenes, seed)
-    check_split(domains, scenes, split_rule)
-    plan: dict[str, Any] = {
-        "split_rule": split_rule, "seed": seed, "crops": crops, "crop": sizes.crop,
-        "forms": {name: found.form for name, found in blocks.items()},
-        "photographs": {p.name: [p.clean.stat().st_size, p.noisy.stat().st_size] for p in photos}}
+    domains = split(cutting.split_rule, scenes, cutting.seed)
+    check_split(domains, scenes, cutting.split_rule)
+    files = [path for p in photos for path in (p.clean, p.noisy)] + [f for b in blocks.values() for f in b.files]
+    plan: dict[str, Any] = {**asdict(cutting), "forms": {name: found.form for name, found in blocks.items()},
+                            "files": {shown(path): path.stat().st_size for path in files}}
     with PreparedWriter(out, "sidd", plan, resume=True) as writer:
         try:
-            train = writer.pool("train", items, {"clean": (sizes.crop,) * 2, "noisy": (sizes.crop,) * 2})
-            jobs = [Job(path, ("train", side), crops * i, table[p.name]) for i, p in enumerate(photos)
+            train = writer.pool("train", items, dict.fromkeys(("clean", "noisy"), (cutting.size, cutting.size)))
+            jobs = [Job(path, ("train", side), cutting.crops * i, table[p.name]) for i, p in enumerate(photos)
                     for side, path in (("clean", p.clean), ("noisy", p.noisy))]
             hashes = run(jobs, {("train", side): w for side, w in train.items()}, writer, workers=workers,
                          progress=progress, label="cutting SIDD")
-            sources = [Source(name=f"{p.name} {side}", file=_shown(path, root), sha256=hashes[path], licence=LICENCE,
+            sources = [Source(name=f"{p.name} {side}", file=shown(path), sha256=hashes[path], licence=LICENCE,
                               size=p.size, split="train")
                        for p in photos for side, path in (("clean", p.clean), ("noisy", p.noisy))]
             for name, found in blocks.items():
                 store(writer, name, found.sides)
-                sources += [Source(name=f"{name} {file.name}", file=_shown(file, root), sha256=file_sha256(file),
+                sources += [Source(name=f"{name} {file.name}", file=shown(file), sha256=file_sha256(file),
                                    licence=LICENCE, split=name) for file in found.files]
             for domain, indices in domains.items():
                 writer.order(domain, "train", indices.tolist())
             return writer.finish(
-                description=f"SIDD sRGB: {len(photos)} photographs, {crops} crops of {sizes.crop} pixels from each",
-                split_rule=split_rule, paired_counts=paper_counts(len(domains["paired"])), sources=sources,
-                notes=_notes(split_rule, len(photos), sizes, blocks), progress=progress)
+                description=f"SIDD sRGB: {len(photos)} photographs, {cutting.crops} crops of {cutting.size} px each",
+                split_rule=cutting.split_rule, paired_counts=paper_counts(len(domains["paired"])), sources=sources,
+                notes=_notes(cutting.split_rule, len(photos), blocks), progress=progress)
         except DataError:
             writer.discard()
             raise
 
 
 def _blocks(root: Path, shape: BlockShape, allow_partial: bool) -> dict[str, Blocks]:
+    if allow_partial:
+        shape = shape_there(root) or shape
     validation, benchmark = read_validation(root, shape), read_benchmark(root, shape)
     if validation is None and not allow_partial:
         raise DataError(f"{root} holds no SIDD validation blocks",
@@ -132,23 +183,20 @@ def _blocks(root: Path, shape: BlockShape, allow_partial: bool) -> dict[str, Blo
     return {name: found for name, found in (("validation", validation), ("benchmark", benchmark)) if found}
 
 
-def _shown(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
+def _photos(root: Path, pairs: int | None, unpacked: Path, progress: Progress) -> list[Photo]:
+    """The photographs of the unpacked tree, else those of the archive, which is unpacked now."""
+    archive = find(root, "SIDD_Medium_Srgb.zip")
+    if archive is None or instance_folders(root):
+        return find_photos(root, pairs)
+    return find_photos(extract(archive, unpacked / archive.stem, progress), pairs)
 
 
-def _notes(rule: str, photos: int, sizes: SiddSizes, blocks: dict[str, Blocks]) -> list[str]:
+def _notes(rule: str, photos: int, blocks: dict[str, Blocks]) -> list[str]:
     notes = [f"split rule {rule}, {MEANING[rule]}"]
     if photos != OFFICIAL.pairs:
         notes.append(f"{photos} of {OFFICIAL.pairs} photographs: not the whole of SIDD-Medium")
     for name in ("validation", "benchmark"):
-        notes.append(f"{name} blocks: {blocks[name].form if name in blocks else 'absent'}")
-    if sizes.blocks != BLOCKS:
-        notes.append(f"blocks of shape {sizes.blocks.array} instead of {BLOCKS.array}")
+        found = blocks.get(name)
+        count = len(next(iter(found.sides.values()))) if found else 0
+        notes.append(f"{name}: {count} of {BLOCKS.count} blocks" + (f", from {found.form}" if found else ""))
     return notes
-
-
-def is_official_tree(root: Path | str) -> bool:
-    """Whether `root` looks like downloaded SIDD (as against a prepared folder): cheap, no file is opened."""
-    root = Path(root)
-    return find(root, "SIDD_Medium_Srgb") is not None or any(root.glob("*/*_GT_SRGB_01*.[pP][nN][gG]")) or any(
-        root.glob("*/*/*_GT_SRGB_01*.[pP][nN][gG]"))

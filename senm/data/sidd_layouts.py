@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from senm.data.checks import check_sides
-from senm.data.matfiles import container
+from senm.data.matfiles import container, keys
 from senm.data.pool import Images, Pairs
 from senm.data.sidd_blocks import (
     OFFICIAL,
@@ -23,7 +23,7 @@ CLEAN_DIRS = ("gt_crops", "target_crops", "groundtruth", "target", "gt", "clean"
 
 
 def find(root: Path, name: str, depth: int = 4) -> Path | None:
-    """The file or folder `name` nearest to `root` (itself included), at most `depth` levels down; not in hidden folders."""
+    """The file or folder `name` nearest to `root`, itself included, hidden folders left out."""
     if root.name == name:
         return root
     for level in range(depth + 1):
@@ -69,6 +69,15 @@ def read_validation(root: Path, shape: BlockShape = OFFICIAL) -> Blocks | None:
         raise DataError(f"{lmdb} is an LMDB", "the .mat files or PNG folders",
                         "unpack it to input_crops and gt_crops first")
     return None
+
+
+def shape_there(root: Path) -> BlockShape | None:
+    """How many blocks the validation file below `root` really holds, or None where it is absent or of another kind."""
+    path = find(root, "ValidationNoisyBlocksSrgb.mat")
+    found = keys(path).get("ValidationNoisyBlocksSrgb", ()) if path else ()
+    if len(found) != 5 or found[2] != found[3] or found[4] != 3:
+        return None
+    return BlockShape(*found[:3])
 
 
 def _both(clean: Images, noisy: Images, form: str, files: tuple[Path, ...]) -> Blocks:

@@ -41,7 +41,7 @@ def find_photos(root: Path, pairs: int | None = 320) -> list[Photo]:
         DataError: nothing found, another number, a photograph without its partner, sides of different size, an
             instance that does not belong to the training set, a truncated file, or one file under two names.
     """
-    folders = [p for p in _instance_folders(Path(root)) if "SIDD_Benchmark_Data" not in p.parts]
+    folders = instance_folders(Path(root))
     if not folders:
         raise DataError(f"{root} holds no SIDD photographs", "SIDD_Medium_Srgb/Data/<instance>/<NNNN>_GT_SRGB_010.PNG",
                         "give the folder that holds SIDD_Medium_Srgb")
@@ -55,10 +55,11 @@ def find_photos(root: Path, pairs: int | None = 320) -> list[Photo]:
     return photos
 
 
-def _instance_folders(root: Path) -> list[Path]:
+def instance_folders(root: Path) -> list[Path]:
+    """The scene folders at most four levels below `root`, those of the benchmark and hidden ones left out."""
     for level in range(4):
-        found = [p for p in root.glob("/".join(["*"] * level + ["*"])) if INSTANCE.match(p.name) and p.is_dir()]
-        found = [p for p in found if "SIDD_Benchmark_Data" not in p.parts]
+        found = [p for p in root.glob("*/" * level + "*") if INSTANCE.match(p.name)
+                 and not any(x.startswith(".") or x == "SIDD_Benchmark_Data" for x in p.relative_to(root).parts)]
         if found:
             return sorted(found, key=lambda p: p.name)
     return []
