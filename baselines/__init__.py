@@ -19,7 +19,6 @@ REGISTRY: dict[str, str] = {
     "c2n": "baselines.c2n:C2N",
     "gaussian": "baselines.gaussian:WhiteGaussian",
     "heteroscedastic": "baselines.gaussian:HeteroscedasticGaussian",
-    "real": "baselines.real:RealNoise",
     "external-noise": "baselines.external:ExternalNoise",
     "dncnn": "baselines.dncnn:DnCNN",
     "drunet": "baselines.drunet:DRUNet",
@@ -27,6 +26,7 @@ REGISTRY: dict[str, str] = {
     "nafnet-finetune": "baselines.nafnet:NAFNetFineTune",
     "esrgan": "baselines.esrgan:ESRGAN",
     "external-restorer": "baselines.external:ExternalRestorer",
+    "external-x4": "baselines.external:ExternalEnlarger",
 }
 
 _plugins: dict[str, str] = {}

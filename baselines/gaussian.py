@@ -1,4 +1,4 @@
-"""Two Gaussian noise models that the paper lacks: white at a drawn level, and signal-dependent noise fitted on pairs."""
+"""Gaussian noise models, which the paper lacks: white at a drawn level, and signal-dependent noise fitted on pairs."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class HeteroscedasticGaussian:
                     moments[channel, :, 0] += np.bincount(level, minlength=256)
                     moments[channel, :, 1] += np.bincount(level, square, minlength=256)
                 task.advance()
-        fitted = np.array([fit_line(moments[c, :, 0], moments[c, :, 1], settings.bins, settings.margin) for c in range(3)])
+        fitted = np.array([fit_line(m[:, 0], m[:, 1], settings.bins, settings.margin) for m in moments])
         return cls(settings, fitted[:, 0], fitted[:, 1])
 
     def sample(self, clean: Images, *, seed: int, device: str, progress: Progress) -> Iterator[np.ndarray]:

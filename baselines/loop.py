@@ -14,7 +14,7 @@ import torch
 
 from senm.checkpoint import save_state, write_atomically
 from senm.config import Settings
-from senm.errors import CheckpointError, TrainingError
+from senm.errors import CheckpointError, MachineError, TrainingError
 
 if TYPE_CHECKING:
     from senm.progress import Progress
@@ -104,7 +104,7 @@ def run_loop(
         if done:
             task.advance(done)
         for number in range(done, steps):
-            values = dict(step(number))
+            values = dict(_guarded(step, number))
             for key, value in values.items():
                 total, count = window.get(key, (0.0, 0))
                 window[key] = (total + value, count + 1)
@@ -119,6 +119,15 @@ def run_loop(
                 _save(state_path, parts, identity, number + 1, window)
                 saved_at = time.monotonic()
             task.advance(1, **{key: value for key, value in values.items() if key == "loss"})
+
+
+def _guarded(step: Callable[[int], Mapping[str, float]], number: int) -> Mapping[str, float]:
+    try:
+        return step(number)
+    except torch.OutOfMemoryError as error:
+        raise MachineError(
+            f"GPU memory ran out at step {number}", "more memory", "set a smaller batch, crop or micro_batch"
+        ) from error
 
 
 def _save(path: Path, parts: Mapping[str, Stateful], identity: str, done: int, window: dict[str, Any]) -> None:

@@ -17,7 +17,6 @@ from baselines.base import torch_device
 from baselines.loop import Guard, identity, run_loop
 from baselines.pairs import Mixing, PairSampler
 from senm.config import Settings
-from senm.errors import MachineError
 
 if TYPE_CHECKING:
     from senm.data.domains import Pairs
@@ -113,7 +112,7 @@ class Supervised:
         rate = learning_rate(settings, number)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        value = self._backward(noisy, clean, number)
+        value = self._backward(noisy, clean)
         limit = math.inf if settings.clip_norm is None else settings.clip_norm
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))
         if self.guard.allows(number, {settings.loss: value, "gradient norm": norm}):
@@ -124,7 +123,7 @@ class Supervised:
             value = 0.0
         return {"loss": value, "lr": rate, "micro_batch": self.micro, "skipped": self.guard.skipped}
 
-    def _backward(self, noisy: Tensor, clean: Tensor, number: int) -> float:
+    def _backward(self, noisy: Tensor, clean: Tensor) -> float:
         while True:
             self.optimiser.zero_grad(set_to_none=True)
             try:
@@ -136,13 +135,9 @@ class Supervised:
                     part.backward()
                     total += part.item()
                 return total
-            except torch.OutOfMemoryError as error:
+            except torch.OutOfMemoryError:
                 if self.micro == 1:
-                    raise MachineError(
-                        f"GPU memory ran out at step {number} with one crop at a time",
-                        "more memory",
-                        "set a smaller crop",
-                    ) from error
+                    raise
                 self.micro = (self.micro + 1) // 2
             torch.cuda.empty_cache()
 

@@ -1,0 +1,205 @@
+"""Published checkpoints as data: which file fills which row, under what licence, and in which metric convention.
+
+Nothing is downloaded. A folder is scanned for the files; what is missing is listed with where it is published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from senm.errors import CheckpointError, DataError, UsageError, unknown
+
+SSIM_2D = "psnr_rgb_uint8, ssim_2d_valid_rgb"
+SSIM_3D = "psnr_rgb_uint8, ssim_3d_uint8"
+SR = "psnr_rgb_uint8, 2-D SSIM, LPIPS"
+NOISE = "fid, kld_senm_official, psnr_rgb_uint8"
+OURS = "published on a shared drive without a fixed name: save it under this one"
+CANNOT = "no network for it here, so the row stays quoted"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One published checkpoint.
+
+    Attributes:
+        name: how it is called here.
+        file: file name that is looked for, in the folder and below.
+        rows: (table, row id) that it can fill; empty for weights that only start a training.
+        maker: 'module:Class' of the system that reads it; '' where nothing here does.
+        licence: licence of the weights' repository, '' where it states none.
+        convention: metrics under which its published number was computed.
+        where: where it is published.
+        sha256: leading hex digits of the hash, '' where the publisher states none; then the hash found is recorded.
+        changes: settings of the maker that differ from its paper-scale defaults.
+        note: what a reader of the row should know.
+    """
+
+    name: str
+    file: str
+    rows: tuple[tuple[str, str], ...]
+    maker: str
+    licence: str
+    convention: str
+    where: str
+    sha256: str = ""
+    changes: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A release and what a folder holds of it; `path` is None where the file is missing."""
+
+    release: Release
+    path: Path | None = None
+    sha256: str = ""
+    problem: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether the row can be evaluated from it."""
+        return self.path is not None and not self.problem and bool(self.release.maker)
+
+    @property
+    def sentence(self) -> str:
+        """One line for a listing."""
+        r = self.release
+        if self.path is None:
+            return f"{r.name}: missing; get {r.file} from {r.where}"
+        if self.problem:
+            return f"{r.name}: {self.path}: {self.problem}"
+        return f"{r.name}: {self.path} (sha256 {self.sha256[:12]})" + ("" if r.maker else f"; {CANNOT}")
+
+
+_UFORMER = "github.com/ZhendongWang6/Uformer (README, denoising on SIDD)"
+_SENM = "github.com/zhengdharia/SeNM-VAE (README)"
+_SMALL = {"depth": 20, "norm": False}
+
+RELEASES: tuple[Release, ...] = (
+    Release("nafnet-sidd", "NAFNet-SIDD-width64.pth", (("table3", "nafnet"),), "baselines.nafnet:NAFNet", "MIT",
+            SSIM_3D, "github.com/megvii-research/NAFNet (README)", note="also the start of the fine-tuned rows"),
+    Release("restormer-sidd", "real_denoising.pth", (("table3", "restormer"),), "baselines.pretrained:Restormer",
+            "academic use only", SSIM_3D, "github.com/swz30/Restormer (Denoising)", note="needs spandrel_extra_arches"),
+    Release("uformer-sidd", "Uformer_B.pth", (("table3", "uformer"),), "baselines.pretrained:Uformer", "MIT", SSIM_3D,
+            _UFORMER, note="the name of the published file is not checked"),
+    Release("maxim-sidd", "checkpoint.npz", (("table3", "maxim"),), "", "Apache-2.0", SSIM_3D,
+            "github.com/google-research/maxim"),
+    Release("senm-nafnet", "SeNM-VAE-NAFNet.pth", (("table3", "senm-nafnet"),), "baselines.nafnet:NAFNet", "", SSIM_3D, _SENM,
+            note=OURS),
+    Release("senm-drunet", "SeNM-VAE-DRUNet.pth", (), "baselines.drunet:DRUNet", "", SSIM_2D, _SENM, note=OURS),
+    Release("senm-vae-10", "SeNM-VAE-10.pth", (("table1", "senm-10"),), "senm", "", NOISE, _SENM, note=OURS),
+    Release("senm-vae-96", "SeNM-VAE-96.pth", (("table1", "senm-96"),), "senm", "", NOISE, _SENM, note=OURS),
+    Release("senm-vae-960", "SeNM-VAE-960.pth", (("table1", "senm-960"),), "senm", "", NOISE, _SENM, note=OURS),
+    Release("senm-vae-all", "SeNM-VAE-all.pth", (("table1", "senm-all"),), "senm-paired", "", NOISE, _SENM,
+            note=OURS + "; its levels are drawn from the SIDD line, since the measured ones are not in the file"),
+    Release("c2n-sidd", "C2N-SIDD_to_SIDD.ckpt", (("table1", "c2n"),), "baselines.c2n:C2N", "MIT", NOISE,
+            "github.com/onwn/C2N (README)"),
+    Release("lud-vae-dncnn", "dncnn.pth", (), "baselines.dncnn:DnCNN", "MIT", SSIM_2D,
+            "github.com/zhengdharia/LUD-VAE (LUD_VAE_sidd/DnCNN/model_zoo)", note="17 layers, batch norm unfolded"),
+    Release("dncnn-blind", "dncnn_color_blind.pth", (), "baselines.dncnn:DnCNN", "MIT", SSIM_2D,
+            "github.com/cszn/KAIR (releases)", changes={"network": _SMALL}, note="trained on Gaussian noise"),
+    Release("rrdb-psnr", "RRDB_PSNR_x4.pth", (), "baselines.esrgan:ESRGAN", "Apache-2.0", SR,
+            "github.com/xinntao/ESRGAN (README)", note="the start of every ESRGAN of tables 4 and 5"),
+    Release("esrgan", "RRDB_ESRGAN_x4.pth", (), "baselines.esrgan:ESRGAN", "Apache-2.0", SR,
+            "github.com/xinntao/ESRGAN (README)", note="trained on bicubic reduction, not on either data set"),
+    Release("fssr-aim", "AIM2019_TDSR.pth", (("table4", "fssr"),), "baselines.esrgan:ESRGAN", "MIT", SR,
+            "github.com/ManuelFritsche/real-world-sr (README)"),
+    Release("impressionism-df2k", "DF2K.pth", (("table5", "impressionism"),), "baselines.esrgan:ESRGAN", "Apache-2.0",
+            SR, "github.com/jixiaozhong/RealSR (README)"),
+    Release("dasr-aim", "DASR-AIM19-ESRGAN.pth", (("table4", "dasr"),), "baselines.esrgan:ESRGAN", "", SR,
+            "github.com/ShuhangGu/DASR (README)", note=OURS),
+    Release("deflow-aim", "DeFlow-AIM-RWSR-100k.pth", (("table4", "deflow"),), "", "Apache-2.0", SR,
+            "github.com/volflow/DeFlow (README)"),
+    Release("deflow-ntire", "DeFlow-NTIRE-RWSR-100k.pth", (("table5", "deflow"),), "", "Apache-2.0", SR,
+            "github.com/volflow/DeFlow (README)"),
+    Release("lud-vae", "ludvae.pth", (("table1", "lud-vae"),), "", "MIT", NOISE, "github.com/zhengdharia/LUD-VAE"),
+    Release("danet", "DANet.pt", (("table1", "danet"),), "", "", NOISE, "github.com/zsyOAOA/DANet (model_states)"),
+    Release("cvf-sid", "model_best.pth", (("table2", "cvf-sid"),), "", "", SSIM_2D,
+            "github.com/Reyhanehne/CVF-SID_PyTorch"),
+    Release("ap-bsn", "APBSN_SIDD.pth", (("table2", "ap-bsn-r3"),), "", "MIT", SSIM_2D,
+            "github.com/wooseoklee4/AP-BSN (ckpt)"),
+    Release("sdap", "SDAP_S_for_SIDD.pth", (("table2", "sdap"),), "", "MIT", SSIM_2D, "github.com/p1y2z3/SDAP (ckpt)"),
+    Release("vdn", "model_state_SIDD", (("table2", "vdn"),), "", "", SSIM_2D, "github.com/zsyOAOA/VDNet (model_state)"),
+    Release("deamnet", "Real.pth", (("table2", "deamnet"),), "", "MIT", SSIM_2D,
+            "github.com/chaoren88/DeamNet (Deam_models)"),
+)
+
+
+def release(name: str) -> Release:
+    """The release of this name; UsageError with the nearest name where there is none."""
+    for each in RELEASES:
+        if each.name == name:
+            return each
+    raise unknown("published checkpoint", name, [each.name for each in RELEASES])
+
+
+def for_row(table: str, row: str) -> Release | None:
+    """The release that can fill a row of a table, or None."""
+    return next((each for each in RELEASES if (table, row) in each.rows), None)
+
+
+def scan(folder: Path) -> list[Found]:
+    """Every known release with the file that `folder` (or a folder below) holds of it, hashed.
+
+    Raises:
+        DataError: the folder does not exist.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder", "a folder with published checkpoints")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            files.setdefault(path.name, path)
+    return [_check(each, files.get(each.file)) for each in RELEASES]
+
+
+def open_release(found: Found, device: str) -> Any:
+    """The noise model or restorer that a found file holds, on `device`.
+
+    Raises:
+        UsageError: nothing here reads it.
+        CheckpointError: the file is missing, altered, broken or of another layout; names the first differing layer.
+    """
+    import importlib
+
+    each = found.release
+    if not each.maker:
+        raise UsageError(f"{each.name}: {CANNOT}", "a release with a network here")
+    if found.path is None or found.problem:
+        raise CheckpointError(found.sentence, each.file)
+    if each.maker.startswith("senm"):
+        return _authors(found.path, each.maker == "senm-paired", device)
+    module, _, name = each.maker.partition(":")
+    maker = getattr(importlib.import_module(module), name)
+    if hasattr(maker, "from_published"):
+        return maker.from_published(found.path)
+    from baselines.pretrained import open_published
+
+    settings = maker.default_settings("paper")
+    return open_published(maker, settings.but(**each.changes), found.path)
+
+
+def _authors(path: Path, paired: bool, device: str) -> Any:
+    from baselines.base import torch_device
+    from baselines.senm_vae import PairedModel, SeNMVAEModel
+    from senm.checkpoint import paired_from_authors, semi_from_authors
+    from senm.config import AUTHORS, PAIRED
+
+    place = torch_device(device)
+    if paired:
+        network = paired_from_authors(path).float().to(place)
+        return PairedModel(network, PAIRED.but(network=network.settings, level="sidd_line"), [])
+    semi = semi_from_authors(path).float().to(place)
+    return SeNMVAEModel(semi, AUTHORS.but(network=semi.settings), [])
+
+
+def _check(each: Release, path: Path | None) -> Found:
+    if path is None:
+        return Found(each)
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    problem = "" if digest.startswith(each.sha256) else f"sha256 {digest} instead of {each.sha256}"
+    return Found(each, path, digest, problem)
