@@ -89,7 +89,7 @@ def semi_terms(
     terms = Terms()
     predicted = level_net(y) if len(y) else y.new_zeros(0)
     level = torch.cat([measured_level(x[:p], y[:p]), predicted[p:].detach()])
-    clean, noisy = (forward or model)(
+    clean, noisy = (model if forward is None else forward)(
         x, y, level, p, draws.coins, draws.noise_x, draws.noise_y,
         kl_z_in_noisy=s.kl_z_passes == "both", clean_pass=s.reconstruct_x or s.kl_z_passes == "from_y",
     )
