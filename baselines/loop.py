@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from senm.checkpoint import save_state, write_atomically
+from senm.checkpoint import UNREADABLE, save_state, write_atomically
 from senm.config import Settings
 from senm.errors import CheckpointError, MachineError, TrainingError
 
@@ -154,8 +154,9 @@ def _resume(path: Path, parts: Mapping[str, Stateful], identity: str) -> tuple[i
         for name, part in parts.items():
             part.load_state_dict(content["parts"][name])
         return int(content["step"]), dict(content["window"])
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is broken: {error}", "a full training state", f"remove {path}") from error
+    except (*UNREADABLE, KeyError, TypeError) as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} is broken: {reason}", "a full training state", f"remove {path}") from error
 
 
 def _cut_log(path: Path, done: int) -> None:
