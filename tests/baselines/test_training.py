@@ -24,7 +24,9 @@ def network(norm: bool = False) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), *middle, nn.ReLU(), nn.Conv2d(4, 3, 3, padding=1))
 
 
-def run(folder: Path, settings: TrainingSettings, net: nn.Module | None = None, progress: Any = QUIET) -> dict[str, Any]:
+def run(
+    folder: Path, settings: TrainingSettings, net: nn.Module | None = None, progress: Any = QUIET
+) -> dict[str, Any]:
     sources = [pairs(4), pairs(2, seed=9, prefix="other")]
     trained = train(
         net or network(), sources, settings, seed=1, device="cpu", workdir=folder, progress=progress, label="train"
