@@ -57,6 +57,7 @@ class Runner:
         self.outcome = Outcome()
         self._paths: dict[str, Path] = {}
         self._total = 0
+        self._scale = ""
 
     def run(self, plan: Plan) -> Outcome:
         """Run every step of the plan that is missing.
@@ -65,7 +66,7 @@ class Runner:
             MachineError, UsageError: something that would stop the other steps as well.
         """
         started = time.monotonic()
-        self._total = len(missing(plan, self.store))
+        self._total, self._scale = len(missing(plan, self.store)), plan.scale.name
         for table in plan.tables:
             for row in table.rows:
                 for step in row.evaluations.values():
@@ -110,7 +111,7 @@ class Runner:
             nonlocal made
             made = True
             work(step, inputs, folder, self.bench)
-            self._provenance(folder, time.monotonic() - started)
+            self._provenance(step, folder, time.monotonic() - started)
 
         try:
             path = self.store.make(step, write)
@@ -122,10 +123,14 @@ class Runner:
         (self.outcome.made if made else self.outcome.found).append(step.key)
         return path
 
-    def _provenance(self, folder: Path, seconds: float) -> None:
+    def _provenance(self, step: Step, folder: Path, seconds: float) -> None:
         from benchmarks import environment
 
         found = {
+            "kind": step.kind,
+            "system": step.params.get("system", ""),
+            "scale": self._scale,
+            "cost": step.cost,
             "machine": environment.machine(self.bench.device),
             "versions": environment.versions(),
             "git": environment.git_state(),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.record import EvaluationRecord, Measurement
-from benchmarks.steps import Bench, first, read_images
+from benchmarks.steps import Bench, first, high, read_images
 from senm.errors import DataError
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ def reference(step: Step, bench: Bench) -> Pairs:
     """The clean and noisy images that a step measures against."""
     from senm.data.pool import Pairs
 
-    pairs = bench.prepared(step).pairs(step.params["split"])
-    return Pairs(first(pairs.clean, step.params["images"]), first(pairs.noisy, step.params["images"]))
+    data, split = bench.prepared(step), step.params["split"]
+    pairs = data.pairs(split)
+    clean, noisy = (first(side, step.params["images"]) for side in (pairs.clean, pairs.noisy))
+    return Pairs(high(data, split, clean) if step.params["kind"] == "restoration" else clean, noisy)
 
 
 def _measure(metric: Any, step: Step, images: Images, real: Pairs) -> Measurement:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import Data
+from benchmarks.datasets import Data, listing
 from benchmarks.record import Filled
 from benchmarks.scale import Scale
 from benchmarks.step import Step, unique
@@ -64,11 +65,12 @@ class Plan:
         return found
 
 
-def limited(mix: Mix, counts: Mapping[str, int]) -> Mix:
-    """The mix with every number that reaches what the data holds turned into 'all'."""
+def limited(mix: Mix, data: Data) -> Mix:
+    """The mix with every number that reaches what the data holds turned into 'all', so that such rows share steps."""
 
     def limit(count: int | None, role: str) -> int | None:
-        return None if count is not None and count >= counts[role] > 0 else count
+        used = data.paired_counts.get(count, count) if role == "paired" and count is not None else count
+        return None if used is not None and used >= data.counts[role] > 0 else count
 
     return Mix(limit(mix.paired, "paired"), limit(mix.source, "source"), limit(mix.target, "target"))
 
@@ -99,7 +101,7 @@ class Planner:
         data: the data set.
         scale: the scale.
         fd: name of the Frechet distance that this machine can compute, 'fid' or 'fd_random'.
-        released: identity -> (sha256, folder name) of released checkpoints that may stand in for trainings.
+        released: identity -> sha256 of released checkpoints that may stand in for trainings.
     """
 
     def __init__(self, data: Data, scale: Scale, fd: str = "fid", released: Mapping[str, str] | None = None) -> None:
@@ -113,6 +115,8 @@ class Planner:
 
     def row(self, spec: TableSpec, row: RowSpec, seed: int) -> RowPlan:
         """One replicate of one row; a row that this project does not make is quoted from the paper."""
+        if row.external:
+            return self.external(spec, row, seed)
         if not row.made:
             return RowPlan(row, seed, "quoted" if row.paper else "none", reason="no implementation here")
         evaluations: dict[str, Step] = {}
@@ -126,11 +130,30 @@ class Planner:
             evaluations["restoration"] = self.evaluate("restoration", row, self.restore(network), metrics, seed)
         trained = [step for root in evaluations.values() for step in root.walk() if step.kind in ("fit", "fit-restorer")]
         ready = bool(trained) and all(step.released for step in trained)
-        return RowPlan(row, seed, "released checkpoint" if ready else "trained", evaluations, train)
+        filled: Filled = "plugin" if row.plugin else "released checkpoint" if ready else "trained"
+        return RowPlan(row, seed, filled, evaluations, train)
+
+    def external(self, spec: TableSpec, row: RowSpec, seed: int) -> RowPlan:
+        """Score a folder of images that somebody else made."""
+        kind = "noise" if spec.task == "noise" else "restoration"
+        params = {"files": listing(Path(row.external)), "split": "validation", "images": self.scale.validation_images}
+        images = Step(
+            "external",
+            f"read {self._limit('validation')} validation images by {row.label}",
+            {**params, "kind": kind, **self._data()},
+            sources=("benchmarks.external_rows",),
+            local={"folder": row.external},
+        )
+        metrics = [column.metric for column in spec.columns if column.split not in SERVER]
+        return RowPlan(row, seed, "external", {kind: self.evaluate(kind, row, images, metrics, 0)})
+
+    def _limit(self, split: str) -> int:
+        limit, there = self.scale.validation_images, self.data.counts[split]
+        return there if limit is None else min(limit, there)
 
     def fit(self, noise: Noise, seed: int) -> Step:
         """Train a noise model."""
-        mix = limited(noise.mix, self.data.counts)
+        mix = limited(noise.mix, self.data)
         settings = settings_of(noise.system, self.scale.name, noise.changes)
         return self._released(
             Step(
@@ -170,7 +193,7 @@ class Planner:
             inputs["synthetic"] = self.sample(noise, spec.pool, seed)
         if spec.start is not None:
             inputs["start"] = self.fit_restorer(spec.start, None, seed)
-        pairs = limited(Mix(spec.pairs, 0, 0), self.data.counts).paired
+        pairs = limited(Mix(spec.pairs, 0, 0), self.data).paired
         parts = [] if pairs == 0 else [f"{'all' if pairs is None else pairs} pairs"]
         if "synthetic" in inputs and noise is not None:
             parts.append("synthetic pairs of " + noise.label.removeprefix("train "))
@@ -235,9 +258,8 @@ class Planner:
 
 
 def iterations(settings: Settings) -> int:
-    """Training steps of a system's settings, 0 for one that is only fitted in closed form."""
-    flat = settings.flat()
-    return next((int(flat[name]) for name in ("train.iterations", "iterations") if name in flat), 0)
+    """Training steps of a system's settings over all its stages, 0 for one that is fitted in closed form."""
+    return sum(int(value) for path, value in settings.flat().items() if path.rpartition(".")[2] == "iterations")
 
 
 def _module(system: str) -> str:

@@ -33,6 +33,7 @@ class Step:
         sources: names of the modules it runs; what they import from this project is followed.
         released: sha256 of a released checkpoint that stands in for running the step, or ''.
         cost: how much it does, for the estimate (unit -> amount); not part of the key.
+        local: where things lie on this machine (their content is in `params`); not part of the key.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Step:
     sources: tuple[str, ...] = ()
     released: str = ""
     cost: dict[str, float] = field(default_factory=dict)
+    local: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
@@ -79,6 +81,7 @@ class Step:
             "source_digest": source_digest(self.sources),
             "released": self.released,
             "identity": self.identity,
+            "cost": self.cost,
         }
 
     def walk(self) -> Iterator[Step]:

@@ -130,7 +130,7 @@ def restore(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) 
         iterator: Iterator[np.ndarray] = network.restore(part, device=bench.device, progress=NullProgress())
         return iterator
 
-    write_images(step, noisy, draw, folder, bench)
+    write_images(step, noisy, draw, folder, bench, network.capabilities.factor)
 
 
 def release(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
@@ -156,31 +156,48 @@ def clean_pool(data: PreparedData, pool: str, count: int | None) -> Images:
 
 
 def targets(data: PreparedData, pool: str, count: int | None) -> Images:
-    """What a restorer should give back for `clean_pool` with noise: the same images where nothing is enlarged."""
-    return clean_pool(data, pool, count)
+    """What a restorer should give back for `clean_pool` with noise: the same photographs, in high resolution for SR."""
+    clean = clean_pool(data, pool, count)
+    return high(data, data.manifest.domains["source"] if pool == "source" else pool, clean)
 
 
 def real_pairs(data: PreparedData, pairs: int | None, limit: int | None) -> Pairs:
     """Real pairs of the paired domain, or of the whole training split where `pairs` is None."""
-    if pairs is not None:
-        return data.domains(pairs, 0, 0).paired
-    found = data.pairs("train")
-    return found if limit is None or limit >= len(found) else found.subset(range(limit))
+    from senm.data.pool import Pairs
+
+    found = data.pairs("train") if pairs is None else data.domains(pairs, 0, 0).paired
+    if pairs is None and limit is not None and limit < len(found):
+        found = found.subset(range(limit))
+    pool = "train" if pairs is None else data.manifest.domains["paired"]
+    return Pairs(high(data, pool, found.clean), found.noisy)
+
+
+def high(data: PreparedData, pool: str, clean: Images) -> Images:
+    """The same images in high resolution where the data set has them, else `clean` itself."""
+    if "high" not in data.manifest.pools[pool].sides:
+        return clean
+    whole = data.side(pool, "high")
+    place = {name: index for index, name in enumerate(whole.names)}
+    return whole.subset(place[name] for name in clean.names)
 
 
 def write_images(
-    step: Step, images: Images, draw: Callable[[Images], Iterator[np.ndarray]], folder: Path, bench: Bench
+    step: Step,
+    images: Images,
+    draw: Callable[[Images], Iterator[np.ndarray]],
+    folder: Path,
+    bench: Bench,
+    factor: int = 1,
 ) -> None:
     """Write what `draw` makes of `images`, chunk by chunk, so that an interrupted run goes on where it stopped.
 
-    Sizes are taken from the first chunk: outputs are `factor` times larger than the inputs.
+    Outputs are `factor` times larger than the inputs.
     """
     from senm.data.prepared import PreparedWriter
 
     if not len(images):
         raise DataError(f"no images for {step.label!r}", "at least one image")
     out = bench.scratch(step, folder) / "images"
-    factor = _factor(step)
     items = [{"name": name} for name in images.names]
     sizes = [images.size(i) for i in range(len(images))]
     sizes = [(height * factor, width * factor) for height, width in sizes]
@@ -207,14 +224,6 @@ def read_images(folder: Path) -> Images:
     from senm.data.prepared import PreparedData
 
     return PreparedData.open(folder / "images").images("generated", "noisy")
-
-
-def _factor(step: Step) -> int:
-    import baselines
-
-    if step.kind != "restore":
-        return 1
-    return int(getattr(getattr(baselines.get(step.params["system"]), "capabilities", None), "factor", 1))
 
 
 def _settings(system: Any, values: Mapping[str, Any]) -> Any:

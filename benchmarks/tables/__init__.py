@@ -62,7 +62,7 @@ class RowSpec:
     """A row: `noise` and `restorer` say how it is made; a row with neither is quoted from the paper.
 
     `weights` names a published checkpoint that can fill the row instead (see baselines.weights). `paper` says whether
-    the paper prints the row.
+    the paper prints the row, `plugin` that it is a user's own system, `external` a folder of images made elsewhere.
     """
 
     id: str
@@ -73,6 +73,8 @@ class RowSpec:
     weights: str = ""
     paper: bool = True
     note: str = ""
+    plugin: bool = False
+    external: str = ""
 
     @property
     def made(self) -> bool:

@@ -1,0 +1,192 @@
+"""From records in the store to a table: cells with spread, verdicts, claims, deviations, and pictures beside them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.deviations import deviations
+from benchmarks.measure import RECORD
+from benchmarks.plan import SERVER, RowPlan, TablePlan
+from benchmarks.record import Cell, Column, EvaluationRecord, Measurement, Provenance, Row, TableResult, read
+from benchmarks.scale import Scale
+from benchmarks.statistics import interval, mean_and_spread
+
+if TYPE_CHECKING:
+    from benchmarks.execute import Outcome
+    from benchmarks.step import Step
+    from benchmarks.store import Store
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What a table is put together from. `scores` holds returned server scores by (row, column)."""
+
+    plan: TablePlan
+    scale: Scale
+    seeds: tuple[int, ...]
+    store: Store
+    outcome: Outcome
+    scores: Mapping[tuple[str, str], float]
+    fd: str = "fid"
+
+
+def assemble(given: Assembly, provenance: Provenance) -> TableResult:
+    """The table with every cell judged; nothing is run."""
+    from benchmarks.compare import compare_table
+    from benchmarks.tables.claims import judge_result
+
+    spec = given.plan.spec
+    columns = tuple(_column(column, given.fd) for column in spec.columns)
+    by_row: dict[str, list[RowPlan]] = {}
+    for planned in given.plan.rows:
+        by_row.setdefault(planned.row.id, []).append(planned)
+    records = {planned.row.id: _records(by_row[planned.row.id], given) for planned in given.plan.rows}
+    cells = tuple(
+        _cell(plans, column, records[row], given) for row, plans in by_row.items() for column in columns
+    )
+    result = TableResult(
+        table=spec.id,
+        caption=spec.caption,
+        data=given.plan.data.name,
+        scale=given.scale.name,
+        seeds=given.seeds,
+        rows=tuple(_row(plans, cells) for plans in by_row.values()),
+        columns=columns,
+        cells=cells,
+        deviations=deviations(given.plan, given.scale, _substitutes(spec.columns, columns)),
+        notes=(*spec.notes, *_notes(columns)),
+        provenance=provenance,
+    )
+    result = compare_table(result)
+    return result.model_copy(update={"claims": judge_result(result)})
+
+
+def _column(column: Column, fd: str) -> Column:
+    if column.metric != "fid" or fd == "fid":
+        return column
+    return column.model_copy(update={"metric": fd, "label": "FD-random"})
+
+
+def _substitutes(before: tuple[Column, ...], after: tuple[Column, ...]) -> dict[str, str]:
+    return {new.id: new.metric for old, new in zip(before, after, strict=True) if old.metric != new.metric}
+
+
+def _notes(columns: tuple[Column, ...]) -> list[str]:
+    from benchmarks.metrics import METRICS
+
+    lacking = []
+    if any(column.metric == "fd_random" for column in columns):
+        lacking.append(f"FD-random stands in for FID: {METRICS['fid'].missing()}. It is never compared with a printed FID.")
+    for column in columns:
+        if column.metric in METRICS and (missing := METRICS[column.metric].missing()):
+            lacking.append(f"{column.label} is not measured: {missing}.")
+    return lacking
+
+
+def _records(plans: list[RowPlan], given: Assembly) -> list[tuple[RowPlan, dict[str, EvaluationRecord]]]:
+    found = []
+    for planned in plans:
+        records = {}
+        for kind, step in planned.evaluations.items():
+            path = given.store.get(step)
+            if path is not None:
+                records[kind] = read(path / RECORD, EvaluationRecord)
+        found.append((planned, records))
+    return found
+
+
+def _row(plans: list[RowPlan], cells: tuple[Cell, ...]) -> Row:
+    row, planned = plans[0].row, plans[0]
+    mine = [cell for cell in cells if cell.row == row.id]
+    filled = planned.filled
+    if filled not in ("quoted", "none") and not any(cell.state == "measured" for cell in mine):
+        filled = "none"
+    return Row(id=row.id, label=row.label, paired=row.paired, filled=filled, note=row.note, paper=row.paper)
+
+
+def _cell(
+    plans: list[RowPlan], column: Column, records: list[tuple[RowPlan, dict[str, EvaluationRecord]]], given: Assembly
+) -> Cell:
+    planned = plans[0]
+    place: dict[str, Any] = {"row": planned.row.id, "column": column.id}
+    if column.split in SERVER:
+        score = given.scores.get((planned.row.id, column.id))
+        if score is not None:
+            return Cell(**place, state="server score", values=(score,), mean=score)
+        if not planned.evaluations:
+            return Cell(**place, state="quoted", reason=planned.reason)
+        site = "SIDD" if column.split == "bench" else "DND"
+        mend = f"python -m benchmarks.run submit {site.lower()} --rows {planned.row.id}"
+        return Cell(**place, state="needs server", reason=f"only the {site} server can score it: {mend}")
+    if not planned.evaluations:
+        state = "quoted" if planned.filled == "quoted" else "not run"
+        return Cell(**place, state=state, reason=planned.reason)
+    found = [m for _, each in records for r in each.values() if (m := _measurement(r, column)) is not None]
+    if not found:
+        return Cell(**place, state="not run", reason=_why(plans, records, column, given))
+    values = tuple(m.value for m in found)
+    mean, spread = mean_and_spread(values)
+    over_images = interval(list(found[0].per_image.values())) if found[0].per_image else None
+    reason = "" if len(found) == len(plans) else f"{len(found)} of {len(plans)} replicates"
+    return Cell(
+        **place, state="measured", reason=reason, values=values, mean=mean, spread=spread, interval=over_images,
+        images=found[0].images,
+    )
+
+
+def _measurement(record: EvaluationRecord, column: Column) -> Measurement | None:
+    return next((m for m in record.measurements if m.metric == column.metric and m.split == column.split), None)
+
+
+def _why(
+    plans: list[RowPlan], records: list[tuple[RowPlan, dict[str, EvaluationRecord]]], column: Column, given: Assembly
+) -> str:
+    for _, each in records:
+        for record in each.values():
+            missing: dict[str, str] = record.description.get("missing", {})
+            if column.metric in missing:
+                return missing[column.metric]
+    problems = [given.outcome.problem(step) for planned in plans for step in planned.evaluations.values()]
+    return next((problem for problem in problems if problem), plans[0].reason or "not measured for this row")
+
+
+def attach(result: TableResult, given: Assembly, folder: Path) -> TableResult:
+    """Copy records, training logs and picture strips beside the table; paths in the result are relative to it."""
+    records: dict[str, str] = {}
+    curves: dict[str, str] = {}
+    for planned in given.plan.rows:
+        tag = f"{planned.row.id}-{planned.seed}"
+        for kind, step in planned.evaluations.items():
+            path = given.store.get(step)
+            if path is None:
+                continue
+            record: EvaluationRecord = read(path / RECORD, EvaluationRecord)
+            named = record.model_copy(update={"system": planned.row.label, "scale": given.scale.name})
+            target = folder / "records" / f"{tag}-{kind}.json"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(named.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            records[f"{tag}-{kind}"] = f"records/{target.name}"
+        for what, step in _trainings(planned):
+            log = given.store.path(step.key) / "log.jsonl"
+            if log.is_file():
+                target = folder / "curves" / f"{tag}-{what}.jsonl"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(log, target)
+                curves[f"{planned.row.label} {planned.row.paired} {what} (seed {planned.seed})"] = f"curves/{target.name}"
+    from benchmarks.pictures import strips
+
+    return result.model_copy(update={"records": records, "curves": curves, "images": strips(given, folder)})
+
+
+def _trainings(planned: RowPlan) -> list[tuple[str, Step]]:
+    found = [("noise", planned.fit)] if planned.fit else []
+    for step in planned.evaluations.values():
+        network = step.inputs.get("images")
+        network = network.inputs.get("model") if network else None
+        if network is not None and network.kind == "fit-restorer":
+            found.append(("restorer", network))
+    return found

@@ -1,0 +1,190 @@
+"""What the commands of `benchmarks.run` do: run, plan, list, compare, report."""
+
+from __future__ import annotations
+
+import importlib
+import json as json_
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.options import Options
+from benchmarks.tables import NAMES, table
+from senm.errors import DataError, MachineError, UsageError
+
+MODULES = {
+    "prepare": "benchmarks.prepare",
+    "doctor": "benchmarks.doctor",
+    "profile": "benchmarks.sampler_profile",
+    "throughput": "benchmarks.throughput",
+}
+
+
+def run_tables(names: Sequence[str], options: Options) -> int:
+    """Run tables, print them, and return the exit code: 0, or that of the first system that failed."""
+    if options.container:
+        return in_container(options)
+    from benchmarks.execute import summary
+    from benchmarks.report.terminal import show
+    from benchmarks.session import run
+    from senm.progress import console_progress
+
+    finished = run(names, options, console_progress())
+    if options.json:
+        text = [result.model_dump(mode="json") for result in finished.results]
+        print(json_.dumps(text if len(names) > 1 or "all" in names else text[0], indent=1))
+    else:
+        for result in finished.results:
+            show(result)
+            print()
+    for folder in sorted({path.parent for path in finished.files}):
+        print(f"written: {folder}", file=sys.stderr)
+    print(summary(finished.outcome), file=sys.stderr)
+    failed = list(finished.outcome.failed.values())
+    for error in failed:
+        print(f"error: {error}", file=sys.stderr)
+    return failed[0].exit_code if failed else 0
+
+
+def in_container(options: Options) -> int:
+    """Run this command line inside the container image.
+
+    Raises:
+        MachineError: no container engine, or none of the project's image.
+    """
+    arguments = [word for word in sys.argv[1:] if word != "--container"]
+    try:
+        container = importlib.import_module("benchmarks.container")
+    except ModuleNotFoundError as error:
+        raise MachineError(f"containers cannot be used: {error}", "pip install docker") from error
+    return int(container.run(arguments, gpus=options.gpus))
+
+
+def print_plan(names: Sequence[str], options: Options, machine: str = "") -> int:
+    """Print steps, hours and disk space of tables; nothing runs."""
+    from benchmarks.estimate import Estimate
+    from benchmarks.report.plans import plan_lines
+    from benchmarks.session import prepare
+    from senm.progress import NullProgress
+
+    ready = prepare(names, options, NullProgress(), run=False)
+    estimate = Estimate.load(options.device, options.scale, machine)
+    steps = ready.plan.steps()
+    if options.json:
+        print(json_.dumps(estimate.as_json(ready.plan, ready.store), indent=1))
+        return 0
+    for line in plan_lines(ready.plan, ready.store, estimate):
+        print(line)
+    for planned in ready.plan.tables:
+        for note in planned.data.notes:
+            print(f"{planned.spec.id}: {note}")
+    for name, reason in ready.skipped.items():
+        print(f"{name} is left out: {reason}")
+    for line in estimate.totals(ready.plan, ready.store):
+        print(line)
+    return 0 if steps else 1
+
+
+def print_list(json: bool = False) -> None:
+    """Print tables with their rows and columns, data sets, scales and systems; nothing heavy is imported."""
+    import baselines
+    from benchmarks.datasets import KINDS
+    from benchmarks.options import SCALES
+
+    specs = [table(name) for name in NAMES]
+    if json:
+        found: dict[str, Any] = {
+            spec.id: {"rows": [row.id for row in spec.rows], "columns": [c.id for c in spec.columns]} for spec in specs
+        }
+        print(json_.dumps({"tables": found, "systems": list(baselines.names()), "data": KINDS, "scales": SCALES}, indent=1))
+        return
+    for spec in specs:
+        print(f"{spec.id}: {spec.caption}")
+        for row in spec.rows:
+            made = "" if row.made else " (quoted)"
+            print(f"  {row.id:18} {row.label}{f', {row.paired} pairs' if row.paired else ''}{made}")
+        print(f"  columns: {', '.join(column.id for column in spec.columns)}")
+    print(f"systems: {', '.join(baselines.names())}")
+    print(f"data: {', '.join(KINDS)}")
+    print(f"scales: {', '.join(SCALES)}")
+
+
+def print_presets(diff: bool) -> None:
+    """Print every preset, or every point where the two dialects differ, with its source."""
+    from senm.config import PRESETS, differences
+
+    if not diff:
+        for name, settings in PRESETS.items():
+            print(f"[{name}]")
+            for path, value in settings.flat().items():
+                print(f"{path} = {value}")
+        return
+    for item in differences():
+        print(f"{item['setting']}: paper {item['paper']}, authors {item['authors']}")
+        if item["source"]:
+            print(f"    {item['source']}")
+
+
+def call(name: str, arguments: Sequence[str]) -> int:
+    """Run the `main` of a module that has its own arguments.
+
+    Raises:
+        UsageError: this build of the project lacks the module.
+    """
+    try:
+        module = importlib.import_module(MODULES[name])
+    except ModuleNotFoundError as error:
+        raise UsageError(f"the command {name} cannot be used: {error}") from error
+    return int(module.main(list(arguments)) or 0)
+
+
+def rewrite_reports(runs: Sequence[Path], out: Path) -> None:
+    """Judge finished runs anew against the paper and write their reports again.
+
+    Raises:
+        DataError: no finished run there.
+    """
+    from benchmarks.compare import compare_table
+    from benchmarks.record import TableResult, read
+    from benchmarks.report.terminal import show
+    from benchmarks.report.text import write_all
+    from benchmarks.tables.claims import judge_result
+
+    folders = [path if path.is_dir() else path.parent for path in runs] or sorted(p.parent for p in out.glob("*/*/table.json"))
+    if not folders:
+        raise DataError(f"no finished run under {out}", "a folder with table.json", "python -m benchmarks.run table1")
+    for folder in folders:
+        result: TableResult = compare_table(read(folder / "table.json", TableResult))
+        result = result.model_copy(update={"claims": judge_result(result)})
+        write_all(result, folder)
+        html_again(result, folder)
+        show(result)
+
+
+def html_again(result: Any, folder: Path) -> None:
+    """The HTML page of one run folder, where the report writer can be imported."""
+    from benchmarks.options import ROOT
+    from benchmarks.report.context import collect
+
+    try:
+        from benchmarks.report.html import write_html
+    except ImportError as error:
+        print(f"no HTML report: {error}", file=sys.stderr)
+        return
+    write_html([result], folder / "report.html", collect(folder, ROOT / "results" / "accepted"))
+
+
+def compare_runs(a: Path, b: Path) -> int:
+    """Print how two runs of one table differ, metric by metric, with a paired test over photographs."""
+    from benchmarks.differences import compare_files
+
+    found, alone = compare_files(a, b)
+    for line in found:
+        text = f"{line.row:28} {line.metric:24} {line.a:10.4f} {line.b:10.4f} {line.b - line.a:+10.4f}"
+        if line.test is not None:
+            text += f"  p={line.test.p:.3g}, {line.test.wins} of {line.test.images} images higher"
+        print(text + (f"  ({line.note})" if line.note else ""))
+    for name in alone:
+        print(name)
+    return 0

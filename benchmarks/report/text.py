@@ -1,0 +1,139 @@
+"""Tables as files: Markdown, CSV, JSON and LaTeX (booktabs)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from benchmarks.record import Cell, Column, TableResult
+from benchmarks.report.terminal import number
+
+FIELDS = (
+    "table", "row", "label", "paired", "filled", "column", "metric", "split", "better", "state", "mean", "spread",
+    "values", "interval_low", "interval_high", "images", "paper", "verdict", "verdict_reason", "reason",
+)
+
+
+def write_all(result: TableResult, folder: Path) -> dict[str, Path]:
+    """Write table.json, table.md, table.csv and table.tex into a folder; returns form -> file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "json": result.model_dump_json(indent=1) + "\n",
+        "md": markdown(result),
+        "csv": comma_separated(result),
+        "tex": latex(result),
+    }
+    paths = {}
+    for form, text in texts.items():
+        path = folder / f"table.{form}"
+        temporary = folder / f".table.{form}.tmp"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+        paths[form] = path
+    return paths
+
+
+def markdown(result: TableResult) -> str:
+    """A Markdown page: our number and the printed one in each cell, claims, notes, deviations."""
+    head = ["row", "pairs", "filled", *(_head(column) for column in result.columns)]
+    lines = [
+        f"# {result.table}: {result.caption}", "",
+        f"Data: {result.data}; scale: {result.scale}; seeds: {', '.join(str(s) for s in result.seeds)}. "
+        "Each cell: ours (paper).", "",
+        "| " + " | ".join(head) + " |", "|" + "---|" * len(head),
+    ]
+    for row in result.rows:
+        cells = [_both(result.cell(row.id, column.id), column) for column in result.columns]
+        lines.append("| " + " | ".join([_escape(row.label), row.paired, row.filled, *cells]) + " |")
+    if result.claims:
+        lines += ["", "## Claims", "", "| claim | here | printed cells | decided by |", "|---|---|---|---|"]
+        for claim in result.claims:
+            words = [f"{claim.text} ({claim.place})", claim.ours, claim.printed, "; ".join(claim.deciding) or claim.reason]
+            lines.append("| " + " | ".join(_escape(word) for word in words) + " |")
+    reasons = sorted({f"{c.row}: {c.reason}" for c in result.cells if c.state in ("not run", "needs server") and c.reason})
+    for title, items in (("Notes", result.notes), ("Not as in the paper", result.deviations), ("Empty cells", reasons)):
+        if items:
+            lines += ["", f"## {title}", "", *(f"- {item}" for item in items)]
+    return "\n".join(lines) + "\n"
+
+
+def comma_separated(result: TableResult) -> str:
+    """One line a cell, with full precision."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    rows = {row.id: row for row in result.rows}
+    columns = {column.id: column for column in result.columns}
+    for cell in result.cells:
+        row, column = rows[cell.row], columns[cell.column]
+        low, high = cell.interval or ("", "")
+        writer.writerow(
+            {
+                "table": result.table, "row": cell.row, "label": row.label, "paired": row.paired, "filled": row.filled,
+                "column": cell.column, "metric": column.metric, "split": column.split, "better": column.better,
+                "state": cell.state, "mean": cell.mean, "spread": cell.spread,
+                "values": " ".join(repr(value) for value in cell.values), "interval_low": low, "interval_high": high,
+                "images": cell.images, "paper": cell.paper, "verdict": cell.verdict,
+                "verdict_reason": cell.verdict_reason, "reason": cell.reason,
+            }
+        )
+    return stream.getvalue()
+
+
+def latex(result: TableResult) -> str:
+    """A booktabs tabular of the paper's columns; the best of our numbers in each column is bold."""
+    columns = [column for column in result.columns if not column.extra]
+    lines = [
+        "% needs \\usepackage{booktabs}", f"% {result.table}, data {result.data}, scale {result.scale}",
+        "\\begin{tabular}{ll" + "r" * len(columns) + "}", "\\toprule",
+        " & ".join(["System", "Pairs", *(_tex(_head(column)) for column in columns)]) + " \\\\", "\\midrule",
+    ]
+    best = {column.id: _best(result, column) for column in columns}
+    for row in result.rows:
+        words = [_tex(row.label), _tex(row.paired)]
+        for column in columns:
+            cell = result.cell(row.id, column.id)
+            text = _tex(_ours(cell, column))
+            if cell is not None and cell.mean is None and cell.paper is not None:
+                text = f"\\textit{{{number(cell.paper, column.digits)}}}"
+            elif cell is not None and cell.mean is not None and cell.mean == best[column.id]:
+                text = f"\\textbf{{{text}}}"
+            words.append(text)
+        lines.append(" & ".join(words) + " \\\\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "% italic: quoted from the paper"]) + "\n"
+
+
+def _best(result: TableResult, column: Column) -> float | None:
+    rows = {row.id for row in result.rows if row.id != "real"}
+    values = [cell.mean for cell in result.cells if cell.column == column.id and cell.row in rows and cell.mean is not None]
+    if not values:
+        return None
+    return min(values) if column.better == "lower" else max(values)
+
+
+def _head(column: Column) -> str:
+    return f"{column.group} {column.label}".strip() + (" ↓" if column.better == "lower" else " ↑")
+
+
+def _ours(cell: Cell | None, column: Column) -> str:
+    if cell is None or cell.mean is None:
+        return cell.state if cell is not None else ""
+    spread = f" ± {number(cell.spread, column.digits)}" if cell.spread is not None else ""
+    return number(cell.mean, column.digits) + spread
+
+
+def _both(cell: Cell | None, column: Column) -> str:
+    paper = f" ({number(cell.paper, column.digits)})" if cell is not None and cell.paper is not None else ""
+    mark = f", {cell.verdict}" if cell is not None and cell.verdict not in ("", "not comparable") else ""
+    return _ours(cell, column) + paper + mark
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _tex(text: str) -> str:
+    for mark in ("\\", "&", "%", "$", "#", "_", "{", "}"):
+        text = text.replace(mark, "\\textbackslash{}" if mark == "\\" else "\\" + mark)
+    return text.replace("↓", "$\\downarrow$").replace("↑", "$\\uparrow$").replace("±", "$\\pm$")

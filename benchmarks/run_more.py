@@ -1,0 +1,164 @@
+"""The commands beside the tables: what is there, what differs, reports, the store, servers, data and machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.options import RUNS, STORE
+
+Out = Annotated[Path, typer.Option(help="Folder of results.")]
+StoreRoot = Annotated[Path, typer.Option("--store", help="Folder of the store.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
+PASS_ON: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this module."""
+    app.command("list")(list_)
+    app.command("presets")(presets)
+    app.command("report")(report)
+    app.command("compare")(compare)
+    for name, text in (
+        ("prepare", "Prepare a data set from its official download."),
+        ("doctor", "Say what this machine has and lacks."),
+        ("profile", "Measure speed, memory and share of the hardware's peak of the sampler."),
+        ("throughput", "Measure how fast this machine trains and samples at paper scale, for the estimates of plan."),
+    ):
+        _pass_on(app, name, text)
+    for name, text, commands in (
+        ("store", "Look after the store of results.", (store_ls, store_verify, store_gc, store_export)),
+        ("submit", "Write the files that the benchmark servers take.", (submit_sidd, submit_dnd)),
+        ("scores", "Keep the scores that the servers returned.", (scores_add, scores_list)),
+    ):
+        group = typer.Typer(no_args_is_help=True, help=text)
+        for command in commands:
+            group.command(command.__name__.partition("_")[2])(command)
+        app.add_typer(group, name=name)
+
+
+def _pass_on(app: typer.Typer, name: str, text: str) -> None:
+    """A command whose module reads its own arguments."""
+
+    def command(context: typer.Context) -> None:
+        from benchmarks.commands import call
+
+        raise typer.Exit(call(name, context.args))
+
+    app.command(name, help=text, context_settings=PASS_ON, add_help_option=False)(command)
+
+
+def list_(json: Json = False) -> None:
+    """List tables, their rows and columns, data sets, scales and metrics."""
+    from benchmarks.commands import print_list
+
+    print_list(json)
+
+
+def presets(diff: Annotated[bool, typer.Option("--diff", help="Only what differs, with its source.")] = False) -> None:
+    """Print the presets of the method, or where the paper and the authors' code differ."""
+    from benchmarks.commands import print_presets
+
+    print_presets(diff)
+
+
+def report(
+    runs: Annotated[list[Path] | None, typer.Argument(help="Run folders; all under --out if none is named.")] = None,
+    out: Out = RUNS,
+) -> None:
+    """Write the reports of finished runs again, from their records alone."""
+    from benchmarks.commands import rewrite_reports
+
+    rewrite_reports(runs or [], out)
+
+
+def compare(a: Path, b: Path) -> None:
+    """Compare two runs of a table, image by image where both measured the same photographs."""
+    from benchmarks.commands import compare_runs
+
+    raise typer.Exit(compare_runs(a, b))
+
+
+def store_ls(store: StoreRoot = STORE) -> None:
+    """List the stored results, the youngest last."""
+    from benchmarks.upkeep import ls
+
+    ls(store)
+
+
+def store_verify(store: StoreRoot = STORE) -> None:
+    """Hash every stored file; exit code 3 where one is damaged."""
+    from benchmarks.upkeep import verify
+
+    raise typer.Exit(verify(store))
+
+
+def store_gc(
+    store: StoreRoot = STORE,
+    everything: Annotated[bool, typer.Option("--all", help="Remove finished results too, not only left-overs.")] = False,
+) -> None:
+    """Remove left-overs of stopped runs."""
+    from benchmarks.upkeep import gc
+
+    gc(store, everything)
+
+
+def store_export(
+    key: Annotated[str, typer.Argument(help="Key of a training, or its first digits.")],
+    name: Annotated[str, typer.Argument(help="Folder name under results/checkpoints.")],
+    store: StoreRoot = STORE,
+) -> None:
+    """Copy a trained network to results/checkpoints, where equal trainings find it."""
+    from benchmarks.upkeep import export
+
+    export(store, key, name)
+
+
+def submit_sidd(
+    images: Annotated[Path, typer.Argument(help="Folder of the 1280 restored blocks, by name of their input.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("submission-sidd"),
+    mat: Annotated[bool, typer.Option("--mat", help="Write the older SubmitSrgb.mat as well.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only check an existing SubmitSrgb.csv in the folder.")] = False,
+) -> None:
+    """Write SubmitSrgb.csv for the SIDD benchmark, and check it by reading it back."""
+    from benchmarks.submit import run_sidd
+
+    run_sidd(images, out, mat, check)
+
+
+def submit_dnd(
+    images: Annotated[Path, typer.Argument(help="Folder of the 1000 restored crops, by name of their input.")],
+    out: Annotated[Path, typer.Option(help="Folder for the 50 bundles.")] = Path("submission-dnd"),
+) -> None:
+    """Write the 50 bundles for the DND benchmark, and check them by reading them back."""
+    from benchmarks.submit import run_dnd
+
+    run_dnd(images, out)
+
+
+def scores_add(
+    table: Annotated[str, typer.Argument(help="table2 or table3.")],
+    row: Annotated[str, typer.Argument(help="Row id.")],
+    column: Annotated[str, typer.Argument(help="bench-psnr, bench-ssim, dnd-psnr or dnd-ssim.")],
+    value: Annotated[float, typer.Argument(help="The returned score.")],
+    source: Annotated[str, typer.Option(help="Where it can be looked up.")],
+    date: Annotated[str, typer.Option(help="Date of the score, as 2024-06-17.")],
+    scale: Annotated[str, typer.Option(help="Scale of the row.")] = "paper",
+    data: Annotated[str, typer.Option(help="Data set of the row.")] = "sidd",
+) -> None:
+    """Store a score that a benchmark server returned; the table's cell then shows it."""
+    from benchmarks.scores import Score, add
+
+    add(Score(table=table, row=row, column=column, value=value, date=date, source=source, scale=scale, data=data))
+    typer.echo(f"stored: {table} {row} {column} {value:g}", err=True)
+
+
+def scores_list() -> None:
+    """Print all stored scores."""
+    from benchmarks.scores import read_scores
+
+    for score in read_scores():
+        typer.echo(f"{score.date}  {score.table}  {score.row}  {score.column}  {score.value:g}  {score.source}")

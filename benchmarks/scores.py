@@ -1,0 +1,79 @@
+"""Scores that the benchmark servers returned, kept with their date and source; a table's server columns show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+from benchmarks.record import Frozen
+from benchmarks.tables import table
+from senm.errors import DataError, UsageError, unknown
+
+FILE = Path(__file__).resolve().parents[1] / "results" / "scores.json"
+
+
+class Score(Frozen):
+    """One returned score. `date` is ISO 8601; `source` says where it can be looked up."""
+
+    table: str
+    row: str
+    column: str
+    value: float
+    date: str
+    source: str
+    scale: str = "paper"
+    data: str = "sidd"
+
+
+def read_scores(path: Path = FILE) -> list[Score]:
+    """All stored scores, oldest first.
+
+    Raises:
+        DataError: the file is not readable.
+    """
+    if not path.is_file():
+        return []
+    try:
+        return [Score.model_validate(item) for item in json.loads(path.read_text(encoding="utf-8"))]
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read: {error}", "a list of scores") from error
+
+
+def add(score: Score, path: Path = FILE) -> None:
+    """Store a score; an older one of the same cell, data and scale is kept and no longer shown.
+
+    Raises:
+        UsageError: a table, row or column that does not exist or is not a server's, a bad date, an impossible value.
+    """
+    spec = table(score.table)
+    spec.row(score.row)
+    columns = {column.id: column for column in spec.columns if column.metric.endswith("_server")}
+    if score.column not in columns:
+        raise unknown(f"server column of {score.table}", score.column, columns)
+    try:
+        date.fromisoformat(score.date)
+    except ValueError:
+        raise UsageError(f"--date {score.date!r}", "a date such as 2024-06-17") from None
+    low, high = (0.0, 100.0) if score.column.endswith("psnr") else (0.0, 1.0)
+    if not low < score.value < high:
+        raise UsageError(f"{score.column} of {score.value:g}", f"a value between {low:g} and {high:g}")
+    if not score.source.strip():
+        raise UsageError("the score has no source", "where it can be looked up, such as the server's page")
+    scores = [*read_scores(path), score]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    text = json.dumps([item.model_dump() for item in scores], indent=1)
+    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def known_scores(name: str, data: str, scale: str, path: Path = FILE) -> dict[tuple[str, str], float]:
+    """The latest score of each cell of a table: (row, column) -> value."""
+    return latest(score for score in read_scores(path) if (score.table, score.data, score.scale) == (name, data, scale))
+
+
+def latest(scores: Iterable[Score]) -> dict[tuple[str, str], float]:
+    """The score of the latest date for each (row, column); of two on one day the one stored last."""
+    return {(score.row, score.column): score.value for score in sorted(scores, key=lambda score: score.date)}

@@ -1,0 +1,200 @@
+"""A run from options to reports: check, prepare, plan, execute, assemble, write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import datasets
+from benchmarks.options import Options, check_device
+from benchmarks.plan import Plan, Planner, TablePlan
+from benchmarks.scale import Scale, scale
+from benchmarks.tables import NAMES, RowSpec, TableSpec, table
+from senm.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from benchmarks.execute import Outcome
+    from benchmarks.record import TableResult
+    from benchmarks.store import Store
+    from senm.progress import Progress
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan with what is needed to run it; `skipped` says of tables why they are left out."""
+
+    plan: Plan
+    store: Store
+    fd: str
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The results of a run, the files written, and what was done."""
+
+    results: list[TableResult]
+    files: list[Path]
+    outcome: Outcome
+    skipped: dict[str, str]
+
+
+def chosen(names: Iterable[str]) -> list[TableSpec]:
+    """The tables of these names; 'all' is every one of them.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    names = list(names)
+    return [table(name) for name in (NAMES if "all" in names else dict.fromkeys(names))]
+
+
+def chosen_rows(specs: list[TableSpec], wanted: tuple[str, ...]) -> dict[str, list[RowSpec]]:
+    """The rows of each table that were asked for; all without a wish.
+
+    Raises:
+        UsageError: a row that none of the tables has.
+    """
+    known = {row.id for spec in specs for row in spec.rows}
+    for name in wanted:
+        if name not in known:
+            raise unknown("row", name, sorted(known))
+    return {spec.id: [row for row in spec.rows if not wanted or row.id in wanted] for spec in specs}
+
+
+def data_for(spec: TableSpec, options: Options) -> datasets.Spec | str:
+    """The data set for a table among those given, the paper's own first; or the reason why there is none."""
+    given = [datasets.parse(text) for text in options.data]
+    usable = [each for each in given if datasets.fits(each, spec.task)]
+    own = [each for each in usable if each.kind == spec.paper_data]
+    if spec.task == "sr" and not own and any(each.kind == "sidd" for each in given):
+        return f"{spec.id} needs --data {spec.paper_data}:PATH beside SIDD"
+    if not usable:
+        return f"{spec.id} cannot run on {', '.join(each.kind for each in given)}; it needs --data {spec.paper_data}:PATH"
+    others = [each for each in usable if each.kind not in datasets.SUPER_RESOLUTION]
+    return (own or others or usable)[0]
+
+
+def prepare(names: Iterable[str], options: Options, progress: Progress, run: bool = True) -> Prepared:
+    """Check the options, load the data and plan; with `run` false nothing is prepared or written.
+
+    Raises:
+        SenmError: anything that is wrong with the options, the data or the machine.
+    """
+    specs = chosen(names)
+    if run:
+        options.check()
+    size = scale(options.scale)
+    sources = {spec.id: data_for(spec, options) for spec in specs}
+    from benchmarks.extra_rows import with_extra_rows
+
+    if run:
+        check_device(options.device)
+    specs = with_extra_rows(specs, options)
+    rows = chosen_rows(specs, options.rows)
+    skipped = {name: found for name, found in sources.items() if isinstance(found, str)}
+    if len(skipped) == len(specs):
+        raise UsageError(next(iter(skipped.values())))
+
+    from benchmarks.metrics import METRICS
+    from benchmarks.released import by_identity
+    from benchmarks.store import Store
+
+    store = Store(options.store)
+    fd = "fd_random" if METRICS["fid"].missing() else "fid"
+    released = by_identity() if size.released and not options.retrain else {}
+    loaded: dict[tuple[str, bool], datasets.Data] = {}
+    plans: list[TablePlan] = []
+    for spec in specs:
+        source = sources[spec.id]
+        if isinstance(source, str) or not rows[spec.id]:
+            continue
+        place = (repr(source), spec.task == "sr")
+        if place not in loaded:
+            loaded[place] = (
+                datasets.load(source, size.name, spec.task, store, progress)
+                if run
+                else datasets.foresee(source, size.name, spec.task, store)
+            )
+        planner = Planner(loaded[place], size, fd, released)
+        plans.append(planner.table(spec, rows[spec.id], options.seeds))
+    return Prepared(Plan(tuple(plans), size, options.seeds), store, fd, skipped)
+
+
+def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
+    """Run tables and write their reports.
+
+    Raises:
+        SenmError: anything that stops the whole run.
+    """
+    from benchmarks import environment
+    from benchmarks.execute import Runner, missing
+    from benchmarks.report.plans import plan_lines
+    from benchmarks.steps import Bench
+
+    clock = environment.Clock()
+    ready = prepare(names, options, progress)
+    wanted = options.deterministic
+    if wanted is None:
+        wanted = environment.by_default(options.scale, options.device)
+    environment.deterministic(wanted, options.device)
+    for name, reason in ready.skipped.items():
+        progress.say(f"{name} is left out: {reason}")
+    if missing(ready.plan, ready.store):
+        for line in plan_lines(ready.plan, ready.store):
+            progress.say(line)
+    data = {each.data.fingerprint: each.data.prepared for each in ready.plan.tables if each.data.prepared is not None}
+    bench = Bench(options.device, data, progress, ready.store.workdir)
+    outcome = Runner(ready.store, bench).run(ready.plan)
+    results, files = [], []
+    for planned in ready.plan.tables:
+        result, paths = report(planned, ready, outcome, options, environment.provenance(options.device, clock))
+        results.append(result)
+        files += paths
+    files += html(results, options, progress)
+    return Finished(results, files, outcome, ready.skipped)
+
+
+def folder_of(name: str, data: str, size: Scale, options: Options) -> Path:
+    """Where the results of a table go."""
+    return options.out / name / f"{data}-{size.name}"
+
+
+def report(
+    planned: TablePlan, ready: Prepared, outcome: Outcome, options: Options, provenance: object
+) -> tuple[TableResult, list[Path]]:
+    """Assemble one table and write it in every textual form."""
+    from benchmarks.assemble import Assembly, assemble, attach
+    from benchmarks.report.text import write_all
+    from benchmarks.scores import known_scores
+
+    folder = folder_of(planned.spec.id, planned.data.name, ready.plan.scale, options)
+    scores = known_scores(planned.spec.id, planned.data.name, options.scale)
+    given = Assembly(planned, ready.plan.scale, options.seeds, ready.store, outcome, scores, ready.fd)
+    result = attach(assemble(given, provenance), given, folder)  # type: ignore[arg-type]
+    return result, list(write_all(result, folder).values())
+
+
+def html(results: list[TableResult], options: Options, progress: Progress) -> list[Path]:
+    """The HTML page over all tables of the run, where the report writer is there."""
+    from benchmarks.options import ROOT
+    from benchmarks.report.context import ReportContext, collect
+    from benchmarks.scale import scale as scale_of
+
+    try:
+        from benchmarks.report.html import write_html
+    except ImportError as error:
+        progress.say(f"no HTML report: {error}")
+        return []
+    size = scale_of(options.scale)
+    paths, whole = [], ReportContext()
+    for result in results:
+        folder = folder_of(result.table, result.data, size, options)
+        context = collect(folder, ROOT / "results" / "accepted")
+        paths.append(write_html([result], folder / "report.html", context))
+        whole = whole.merged(context)
+    if len(results) > 1:
+        paths.append(write_html(results, options.out / f"all-{options.scale}.html", whole))
+    return paths

@@ -1,0 +1,173 @@
+"""Measures how fast this machine trains and samples, so that `plan` can estimate hours: `run throughput --device cuda`.
+
+Each system trains for a few dozen iterations on made-up images with its settings of the scale; the first iterations
+are left out by measuring two runs of different length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.estimate import ACCEPTED, FILE, Rate, Throughput
+from benchmarks.options import SCALES, check_device
+from senm.errors import SenmError, UsageError
+
+if TYPE_CHECKING:
+    from senm.data.domains import Domains
+    from senm.progress import Progress
+
+NOISE = ("senm-vae", "senm-paired", "c2n", "gaussian", "heteroscedastic")
+RESTORERS = ("dncnn", "drunet", "nafnet", "nafnet-finetune", "esrgan")
+
+
+def made_up(count: int = 16, side: int = 256, factor: int = 1) -> Domains:
+    """Domains of random images, uint8 (side, side, 3); the clean side of pairs is `factor` times larger."""
+    import numpy as np
+
+    from senm.data.domains import Domains
+    from senm.data.pool import ArrayImages, Pairs
+    from senm.seeding import rng
+
+    names = [f"image-{i}" for i in range(count)]
+
+    def images(what: str, size: int) -> ArrayImages:
+        return ArrayImages(rng("throughput", what).integers(0, 256, (count, size, size, 3), dtype=np.uint8), names)
+
+    pairs = Pairs(images("clean", side * factor), images("noisy", side))
+    return Domains(pairs, images("source", side), images("target", side))
+
+
+def measure_noise(system: str, scale: str, device: str, iterations: tuple[int, int], progress: Progress) -> list[Rate]:
+    """Training iterations and generated images a second of a noise model."""
+    import baselines
+    from benchmarks.plan import iterations as count
+
+    model = baselines.get(system)
+    domains = made_up()
+    settings = model.default_settings(scale)
+    rates, trained = [], None
+    if count(settings):
+        times = []
+        for length in iterations:
+            with tempfile.TemporaryDirectory() as work:
+                started = time.monotonic()
+                trained = model.fit(
+                    domains, shortened(settings, length), seed=0, device=device, workdir=Path(work), progress=progress
+                )
+                times.append(time.monotonic() - started)
+        rates.append(_rate("fit", system, scale, "iterations", iterations, times))
+    else:
+        trained = model.fit(domains, settings, seed=0, device=device, workdir=Path(tempfile.gettempdir()), progress=progress)
+    run = lambda part: list(trained.sample(part, seed=0, device=device, progress=progress))  # noqa: E731
+    rates.append(_images("sample", system, scale, run, domains.source))
+    return rates
+
+
+def measure_restorer(system: str, scale: str, device: str, iterations: tuple[int, int], progress: Progress) -> list[Rate]:
+    """Training iterations and restored images a second of a restorer."""
+    import baselines
+
+    restorer = baselines.get(system)
+    factor = int(restorer.capabilities.factor)
+    side = 256 if factor == 1 else 64
+    domains = made_up(side=side, factor=factor)
+    times, trained = [], None
+    for length in iterations:
+        with tempfile.TemporaryDirectory() as work:
+            settings = shortened(restorer.default_settings(scale), length)
+            start = None
+            if system.endswith("-finetune"):
+                start = Path(work) / "start"
+                base = baselines.get(system.removesuffix("-finetune"))
+                base.fit([domains.paired], shortened(base.default_settings(scale), 1), seed=0, device=device,
+                         workdir=Path(work) / "base", progress=progress).save(start)
+            started = time.monotonic()
+            trained = restorer.fit(
+                [domains.paired], settings, seed=0, device=device, workdir=Path(work), progress=progress, start=start
+            )
+            times.append(time.monotonic() - started)
+    rates = [_rate("fit-restorer", system, scale, "iterations", iterations, times)]
+    run = lambda part: list(trained.restore(part, device=device, progress=progress))  # noqa: E731
+    rates.append(_images("restore", system, scale, run, domains.paired.noisy))
+    return rates
+
+
+def shortened(settings: Any, length: int) -> Any:
+    """The settings with every stage cut to `length` iterations, and without the milestones that lie beyond."""
+    changed: dict[str, Any] = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if name == "iterations":
+            changed[name] = length
+        elif name == "milestones":
+            changed[name] = ()
+        elif hasattr(value, "but"):
+            inner = shortened(value, length)
+            if inner is not value:
+                changed[name] = inner
+    return settings.but(**changed) if changed else settings
+
+
+def _rate(kind: str, system: str, scale: str, unit: str, lengths: tuple[int, int], times: list[float]) -> Rate:
+    passed = max(times[1] - times[0], 1e-6)
+    return Rate(kind=kind, system=system, scale=scale, unit=unit, per_second=round((lengths[1] - lengths[0]) / passed, 4))
+
+
+def _images(kind: str, system: str, scale: str, run: Any, images: Any) -> Rate:
+    run(images.subset(range(2)))
+    started = time.monotonic()
+    run(images)
+    per_second = len(images) / max(time.monotonic() - started, 1e-6)
+    return Rate(kind=kind, system=system, scale=scale, unit="images", per_second=round(per_second, 4))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure and write results/accepted/<machine>/throughput.json."""
+    from benchmarks import environment
+    from senm.progress import NullProgress
+
+    parser = argparse.ArgumentParser("python -m benchmarks.run throughput", description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--scale", default="paper", choices=SCALES)
+    parser.add_argument("--systems", default=",".join((*NOISE, *RESTORERS)))
+    parser.add_argument("--iterations", default="5,25", help="lengths of the two runs whose difference is timed")
+    parser.add_argument("--out", type=Path, default=ACCEPTED)
+    given = parser.parse_args(arguments)
+    check_device(given.device)
+    try:
+        short, long = (int(part) for part in given.iterations.split(","))
+    except ValueError:
+        raise UsageError(f"--iterations {given.iterations!r}", "two numbers such as 5,25") from None
+    rates: list[Rate] = []
+    for system in given.systems.split(","):
+        function = measure_noise if system in NOISE else measure_restorer
+        try:
+            found = function(system, given.scale, given.device, (short, long), NullProgress())
+        except SenmError as error:
+            print(f"{system}: {error}", file=sys.stderr)
+            continue
+        for rate in found:
+            print(f"{rate.kind:12} {rate.system:16} {rate.per_second:10.2f} {rate.unit}/s")
+        rates += found
+    folder = given.out / environment.machine_key(given.device)
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / FILE, rates, environment.machine(given.device))
+    print(f"written: {folder / FILE}", file=sys.stderr)
+    return 0
+
+
+def write(path: Path, rates: list[Rate], machine: dict[str, str]) -> None:
+    """Write speeds, keeping older ones of systems and scales that were not measured now."""
+    if path.is_file():
+        old = Throughput.model_validate_json(path.read_text(encoding="utf-8")).rates
+        now = {(rate.kind, rate.system, rate.scale) for rate in rates}
+        rates = [rate for rate in old if (rate.kind, rate.system, rate.scale) not in now] + rates
+    text = Throughput(machine=machine, date=date.today().isoformat(), rates=tuple(rates)).model_dump_json(indent=1)
+    path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,65 @@
+"""The store from the command line: list, verify, clean, and export of trained networks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks.store import Entry, Store
+from senm.errors import UsageError
+
+
+def ls(root: Path) -> None:
+    """Print every artefact: key, size, kind, label."""
+    entries = Store(root).ls()
+    for entry in entries:
+        print(f"{entry.key[:12]}  {size(entry.bytes):>9}  {entry.kind:12}  {entry.label}{_fault(entry)}")
+    print(f"{len(entries)} results, {size(sum(entry.bytes for entry in entries))}", file=sys.stderr)
+
+
+def verify(root: Path) -> int:
+    """Hash every file; prints damaged artefacts and returns 3 where there is one."""
+    damaged = Store(root).verify()
+    for entry in damaged:
+        print(f"{entry.key[:12]}  {entry.kind:12}  {entry.label}{_fault(entry)}")
+    print("the store is sound" if not damaged else f"{len(damaged)} damaged: the next run makes them again", file=sys.stderr)
+    return 3 if damaged else 0
+
+
+def gc(root: Path, everything: bool = False) -> None:
+    """Remove left-overs, or everything that is stored."""
+    removed = Store(root).gc(keep=() if everything else None)
+    print(f"{len(removed.keys)} results and {removed.leftovers} left-overs removed, {size(removed.bytes)} freed",
+          file=sys.stderr)
+
+
+def export(root: Path, key: str, name: str) -> None:
+    """Copy a trained network into results/checkpoints.
+
+    Raises:
+        UsageError: no training has this key, or several have.
+    """
+    from benchmarks.released import export as copy
+
+    found = [entry for entry in Store(root).ls() if entry.key.startswith(key)]
+    if len(found) != 1:
+        raise UsageError(f"{len(found)} results have a key that begins with {key!r}", "one", "run store ls")
+    out = copy(found[0].path, name)
+    print(f"{found[0].label}: {size(sum(p.stat().st_size for p in out.rglob('*') if p.is_file()))} in {out}", file=sys.stderr)
+
+
+def size(count: float) -> str:
+    """Bytes for people.
+
+    >>> size(1536)
+    '1.5 KiB'
+    """
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def _fault(entry: Entry) -> str:
+    return f"  DAMAGED: {entry.fault}" if entry.fault else ""
