@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ from senm.data.pool import Images
 from senm.data.writer import PoolWriter, PreparedWriter
 from senm.errors import DataError, MachineError
 from senm.progress import Progress
+
+FLUSH_SECONDS = 0.5  # how much finished work a kill may cost; each flush syncs the pools to disk
 
 
 @dataclass(frozen=True)
@@ -86,36 +88,51 @@ def run(jobs: Sequence[Job], writers: Mapping[tuple[str, str], PoolWriter], writ
     hashes = {job.file: before[job.tag] for job in jobs if job.tag in before}
     todo = [job for job in jobs if job.tag not in before]
     count = min(workers or min(os.cpu_count() or 1, 8), max(len(todo), 1))
+    pending: list[str] = []
+    flushed = time.monotonic()
     with progress.task(label, len(jobs)) as task:
         task.advance(len(jobs) - len(todo))
-        if count == 1:
-            for job in todo:
-                hashes[job.file] = perform(job, writers)
-                writer.mark(f"{job.tag} {hashes[job.file]}")
+        try:
+            for job, digest in _results(todo, writers, count):
+                hashes[job.file] = digest
+                pending.append(f"{job.tag} {digest}")
                 task.advance()
-            return hashes
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(count, context, _begin_worker, (writers, os.getpid())) as pool:
-            waiting: dict[Future[str], Job] = {}
-            queue = iter(todo)
-            try:
-                while True:
-                    for job in queue:
-                        waiting[pool.submit(_perform, job)] = job
-                        if len(waiting) >= 2 * count:
-                            break
-                    if not waiting:
-                        return hashes
-                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                        job = waiting.pop(future)
-                        hashes[job.file] = future.result()
-                        writer.mark(f"{job.tag} {hashes[job.file]}")
-                        task.advance()
-            except BrokenProcessPool as error:
-                raise MachineError("a worker process was killed", "enough memory for each worker",
-                                   "run the same command with --workers 1: it goes on where it stopped") from error
-            finally:
-                pool.shutdown(cancel_futures=True)
+                if time.monotonic() - flushed > FLUSH_SECONDS:
+                    writer.mark(*pending)
+                    pending.clear()
+                    flushed = time.monotonic()
+        finally:
+            if pending:
+                writer.mark(*pending)
+    return hashes
+
+
+def _results(todo: Sequence[Job], writers: Mapping[tuple[str, str], PoolWriter],
+             count: int) -> Iterator[tuple[Job, str]]:
+    """Each job with the hash of its file, as they are done: here, or by `count` processes."""
+    if count == 1:
+        for job in todo:
+            yield job, perform(job, writers)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, context, _begin_worker, (writers, os.getpid())) as pool:
+        waiting: dict[Future[str], Job] = {}
+        queue = iter(todo)
+        try:
+            while True:
+                for job in queue:
+                    waiting[pool.submit(_perform, job)] = job
+                    if len(waiting) >= 2 * count:
+                        break
+                if not waiting:
+                    return
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    yield waiting.pop(future), future.result()
+        except BrokenProcessPool as error:
+            raise MachineError("a worker process was killed", "enough memory for each worker",
+                               "run the same command with --workers 1: it goes on where it stopped") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def store(writer: PreparedWriter, name: str, sides: Mapping[str, Images]) -> None:

@@ -190,16 +190,16 @@ class PreparedWriter:
         """Whether a chunk was marked as done, now or before a kill."""
         return tag in self._done
 
-    def mark(self, tag: str) -> None:
-        """Note that a chunk is wholly written: the pools reach the disk before the note does."""
+    def mark(self, *tags: str) -> None:
+        """Note that chunks are wholly written: the pools reach the disk before the note does."""
         for path in self.partial.glob("*.npy"):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         with (self.partial / "done").open("a", encoding="utf-8") as journal:
-            journal.write(f"{tag}\n")
+            journal.write("".join(f"{tag}\n" for tag in tags))
             journal.flush()
             os.fsync(journal.fileno())
-        self._done.add(tag)
+        self._done.update(tags)
 
     def finish(self, *, description: str = "", split_rule: str = "", paired_counts: Mapping[int, int] | None = None,
                notes: Iterable[str] = (), sources: Iterable[Source] = (),
