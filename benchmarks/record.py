@@ -151,6 +151,36 @@ class TableResult(Frozen):
         return next((c for c in self.cells if c.row == row and c.column == column), None)
 
 
+class GoldenRecord(Frozen):
+    """Numbers that must repeat: losses of short trainings, outputs of the sampler, metrics of fixed images.
+
+    Values are by case and name, in the order of the steps. On one `platform` they repeat to the last bit.
+    """
+
+    version: int = VERSION
+    platform: str
+    cases: dict[str, dict[str, tuple[float, ...]]]
+    provenance: Provenance = Provenance()
+
+
+class SpeedCase(Frozen):
+    """Two arms timed alternately in one run: `ratio` is time of `slow` over time of `fast`, one value a pair."""
+
+    slow: str
+    fast: str
+    ratios: tuple[float, ...]
+    slow_flops: float = 0.0
+    fast_flops: float = 0.0
+
+
+class SpeedRecord(Frozen):
+    """Speed comparisons by name."""
+
+    version: int = VERSION
+    cases: dict[str, SpeedCase]
+    provenance: Provenance = Provenance()
+
+
 def _to_2(old: dict[str, Any]) -> dict[str, Any]:
     """Version 2 says in the provenance whether the run was deterministic; before, nobody asked for it."""
     return {**old, "provenance": {"deterministic": False, **old.get("provenance", {})}}
