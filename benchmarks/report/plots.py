@@ -228,6 +228,7 @@ def _style() -> Any:
         "xtick.major.size": 2.5,
         "ytick.major.size": 2.5,
         "axes.formatter.use_mathtext": False,
+        "axes.formatter.limits": (-3, 5),
         "axes.unicode_minus": True,
     }
 

@@ -1,0 +1,207 @@
+"""The HTML report: one self-contained page over one or more tables, readable without network, in print and on a phone.
+
+Its template escapes every name; a content security policy forbids requests and any script but the page's own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.record import TableResult
+from benchmarks.report.context import ReportContext, collect
+from benchmarks.report.view import TableView, number, table_view, title
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from benchmarks.report.plots import Plot, Series
+
+TEMPLATES = Path(__file__).parent / "templates"
+STRIPS = 12
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Plots that share a legend; `series` may be empty."""
+
+    id: str
+    plots: tuple[Plot, ...]
+    series: tuple[Series, ...] = ()
+
+
+def page(results: Sequence[TableResult], context: ReportContext | None = None) -> str:
+    """The page for these tables, in the given order.
+
+    Args:
+        results: at least one table.
+        context: strips, statistics, curves and so on; what it lacks the page names as absent.
+
+    Raises:
+        ValueError: `results` is empty.
+    """
+    if not results:
+        raise ValueError("a report needs at least one table")
+    from benchmarks.report.pictures import picture_strips
+    from benchmarks.report.profiles import profile_view
+
+    context = context or ReportContext()
+    tables = [table_view(result) for result in results]
+    style, script = _source("style.css"), _source("script.js")
+    return _environment().get_template("report.html.j2").render(
+        tables=tables,
+        heading=tables[0].title if len(tables) == 1 else "Tables of the paper",
+        runs=_runs(results),
+        banners=_banners(tables),
+        strips=picture_strips(context.strips[:STRIPS]),
+        noise=_noise(context),
+        sweeps=_sweeps(context),
+        training=_training(context),
+        profile=profile_view(context.profile) if context.profile else None,
+        history=_history(context),
+        provenance=results[0].provenance,
+        style=style,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def write(results: Sequence[TableResult], path: str | Path, context: ReportContext | None = None) -> Path:
+    """Write the page; a reader sees the old page or the new one, never half of one. Returns the path."""
+    target = Path(path)
+    text = page(results, context)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".report-", suffix=".html")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return target
+
+
+def report(run_folders: Sequence[str | Path], path: str | Path, accepted: str | Path | None = None) -> Path:
+    """Write one page over finished runs, from what they left in their folders.
+
+    Raises:
+        DataError: a folder is not that of a finished run.
+    """
+    from benchmarks.record import read
+
+    context = ReportContext()
+    for folder in run_folders:
+        context = context.merged(collect(folder, accepted))
+    results = [read(Path(folder) / "table.json", TableResult) for folder in run_folders]
+    return write(results, path, context)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = number
+    environment.filters["title_of"] = title
+    return environment
+
+
+def _source(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _runs(results: Sequence[TableResult]) -> list[tuple[str, str]]:
+    """Facts for the head of the page: (name, value)."""
+    first = results[0]
+    seeds = sorted({seed for result in results for seed in result.seeds})
+    machine = first.provenance.machine
+    hardware = machine.get("gpu") or machine.get("processor") or ""
+    cores = f"{machine['threads']} threads" if "threads" in machine and "gpu" not in machine else ""
+    facts = {
+        "Data": ", ".join(dict.fromkeys(result.data for result in results)),
+        "Scale": ", ".join(dict.fromkeys(result.scale for result in results)),
+        "Seeds": ", ".join(map(str, seeds)),
+        "Run": first.provenance.started.replace("T", " ")[:16],
+        "Machine": ", ".join(filter(None, (hardware, cores))),
+        "Code": first.provenance.git,
+    }
+    return [(name, value) for name, value in facts.items() if value]
+
+
+def _banners(tables: Sequence[TableView]) -> list[tuple[str, str]]:
+    """(scale, data) of every kind of run on the page whose numbers may not stand beside the paper's."""
+    return list(dict.fromkeys((t.result.scale, t.result.data) for t in tables if not t.comparable))
+
+
+def _noise(context: ReportContext) -> dict[str, Any] | None:
+    from benchmarks.report import plots
+    from benchmarks.report.noise_stats import total_variation
+
+    stats = context.noise_stats
+    if not stats:
+        return None
+    real = next((item for item in stats if item.real), None)
+    drawn = (
+        plots.variance_plot(stats),
+        plots.histogram_plot(stats),
+        plots.channel_plot(stats),
+        plots.correlation_plot(stats, "horizontal"),
+        plots.correlation_plot(stats, "vertical"),
+    )
+    named = plots.series([item.label for item in stats], real=stats[0].real)
+    rows = [(item, total_variation(item, real) if real and item is not real else None) for item in stats]
+    return {"figure": Figure("noise-figure", drawn, named), "rows": rows, "images": stats[0].images}
+
+
+def _sweeps(context: ReportContext) -> Figure | None:
+    from benchmarks.report import plots
+
+    drawn = tuple(plots.sweep_plot(f"sweep-{i}", sweep) for i, sweep in enumerate(context.figure7))
+    return Figure("sweep-figure", drawn) if drawn else None
+
+
+def _training(context: ReportContext) -> list[Figure]:
+    from benchmarks.report import plots
+    from benchmarks.report.curves import families
+
+    figures = []
+    for place, family in enumerate(families(context.curves)):
+        named = plots.series(family.labels)
+        drawn = tuple(
+            plots.curve_plot(f"curve-{place}-{i}", name, [(named[index].index, points) for index, points in runs])
+            for i, (name, runs) in enumerate(family.quantities.items())
+        )
+        figures.append(Figure(f"curves-{place}", drawn, named))
+    return figures
+
+
+def _history(context: ReportContext) -> list[dict[str, Any]]:
+    """Newest first; each entry beside the one before it of the same machine, table, data and scale."""
+    latest: dict[tuple[str, ...], dict[str, float]] = {}
+    lines = []
+    seen: Counter[tuple[str, ...]] = Counter()
+    for entry in context.history:
+        kind = (entry.machine, entry.table, entry.data, entry.scale)
+        before: Mapping[str, float] = latest.get(kind, {})
+        changed = {k: v - before[k] for k, v in entry.values.items() if k in before and v != before[k]}
+        largest = max(changed, key=lambda k: abs(changed[k]) / (abs(before[k]) or 1.0), default="")
+        lines.append({
+            "entry": entry,
+            "first": not seen[kind],
+            "changed": len(changed),
+            "largest": f"{largest}: {number(before[largest], 4)} to {number(entry.values[largest], 4)}" if largest else "",
+        })
+        latest[kind] = entry.values
+        seen[kind] += 1
+    return lines[::-1]

@@ -1,0 +1,246 @@
+"""A table as the page shows it: cells as text, footnotes in place of repeated reasons, counts for the summary."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from benchmarks.record import Cell, Column, Row, TableResult
+
+MARKS = "abcdefghijklmnopqrstuvwxyz"
+WORDLESS = ("", "measured")
+UNCOMPARED = "not comparable"
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One cell: `main` is our number, or the printed one where we have none; `beside` stands right of it (the spread
+    or the state), `printed` and `verdict` below. `ours` and `paper` are the numbers that sorting uses.
+    """
+
+    column: Column
+    state: str
+    main: str
+    beside: str = ""
+    printed: str = ""
+    verdict: str = ""
+    marks: tuple[str, ...] = ()
+    ours: float | None = None
+    paper: float | None = None
+
+
+@dataclass(frozen=True)
+class RowView:
+    """A row with its cells; `rule` says that a new group of paired data begins here, as ruled in the paper."""
+
+    row: Row
+    cells: tuple[CellView, ...]
+    rule: bool
+    marks: tuple[str, ...]
+
+    @property
+    def verdicts(self) -> str:
+        """The distinct verdicts and states of the row, separated by bars, for the filter."""
+        return "|".join(sorted({c.verdict for c in self.cells if c.verdict} | {c.state for c in self.cells if c.state}))
+
+
+@dataclass(frozen=True)
+class FullCell:
+    """One line of the long form: everything a record says about one cell."""
+
+    row: str
+    paired: str
+    column: str
+    state: str
+    mean: str
+    spread: str
+    replicates: str
+    interval: str
+    images: str
+    printed: str
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table ready for the template. `groups` are (label, number of columns, beside the paper) spans of the header."""
+
+    result: TableResult
+    title: str
+    groups: tuple[tuple[str, int, bool], ...]
+    columns: tuple[Column, ...]
+    rows: tuple[RowView, ...]
+    spreads: frozenset[str]
+    footnotes: tuple[tuple[str, str], ...]
+    remarks: tuple[tuple[str, str], ...]
+    full: tuple[FullCell, ...]
+    filled: tuple[str, ...]
+    outcomes: tuple[str, ...]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the numbers may stand beside the printed ones at all."""
+        return self.result.scale == "paper"
+
+    @property
+    def paired(self) -> bool:
+        """Whether any row says how much paired data it uses."""
+        return any(row.row.paired for row in self.rows)
+
+    def count(self, **wanted: str) -> int:
+        """Number of cells with this state or verdict, such as count(state="quoted")."""
+        return sum(all(getattr(c, key) == value for key, value in wanted.items()) for c in self.result.cells)
+
+    def claims(self, state: str) -> int:
+        """Number of claims that came out so on our cells."""
+        return sum(claim.ours == state for claim in self.result.claims)
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number with a true minus sign; an empty string for None, words for what is not finite.
+
+    >>> number(-0.5, 2), number(None, 2), number(float("nan"), 2)
+    ('−0.50', '', 'not finite')
+    """
+    if value is None:
+        return ""
+    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "not finite"
+
+
+def title(name: str) -> str:
+    """The name of a table as a reader writes it.
+
+    >>> title("table1"), title("figure7"), title("own")
+    ('Table 1', 'Figure 7', 'own')
+    """
+    for word in ("table", "figure"):
+        if name.startswith(word) and name[len(word) :].isdigit():
+            return f"{word.capitalize()} {name[len(word) :]}"
+    return name
+
+
+def table_view(result: TableResult) -> TableView:
+    """Arrange a result for the page: paper columns first, then those the paper lacks."""
+    columns = sorted(result.columns, key=lambda column: column.extra)
+    notes = _Notes(result.cells)
+    rows: list[RowView] = []
+    for row in result.rows:
+        cells = tuple(_cell(result.cell(row.id, column.id), column, notes) for column in columns)
+        rule = bool(rows) and _part(rows[-1].row) != _part(row)
+        rows.append(RowView(row, cells, rule, notes.marks([row.note])))
+    shown = [(column.group, column.extra) for column in columns]
+    return TableView(
+        result=result,
+        title=title(result.table),
+        groups=tuple((group, len(list(items)), extra) for (group, extra), items in groupby(shown)),
+        columns=tuple(columns),
+        rows=tuple(rows),
+        spreads=frozenset(cell.column for cell in result.cells if cell.spread is not None),
+        footnotes=tuple(notes.used.items()),
+        remarks=notes.remarks,
+        full=tuple(_full(result)),
+        filled=tuple(dict.fromkeys(row.filled for row in result.rows)),
+        outcomes=tuple(dict.fromkeys(word for c in result.cells for word in (c.verdict, c.state) if word)),
+    )
+
+
+def _part(row: Row) -> str:
+    """The part of the table a row belongs to: the paper rules off rows without, with few and with all pairs."""
+    if not row.paper:
+        return "added"
+    return row.paired if row.paired in ("", "0", "all") else "few"
+
+
+class _Notes:
+    """Reasons as footnotes. A reason shared by all cells of one verdict or state becomes a remark under the table.
+
+    How far a compared cell lies from the printed one is said in the long form only.
+    """
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.used: dict[str, str] = {}
+        self._marks: dict[str, str] = {}
+        reasons: dict[str, Counter[str]] = {}
+        for cell in cells:
+            if cell.verdict == UNCOMPARED and cell.paper is not None:
+                reasons.setdefault(cell.verdict, Counter())[cell.verdict_reason] += 1
+            reasons.setdefault(cell.state, Counter())[cell.reason] += 1
+        self._general = {
+            word: next(iter(found))
+            for word, found in reasons.items()
+            if word not in WORDLESS and len(found) == 1 and next(iter(found)) and sum(found.values()) > 1
+        }
+
+    @property
+    def remarks(self) -> tuple[tuple[str, str], ...]:
+        """(words, reason) for the words whose cells all share one reason."""
+        words: dict[str, list[str]] = {}
+        for word, reason in self._general.items():
+            words.setdefault(reason, []).append(word)
+        return tuple((", ".join(found), reason) for reason, found in words.items())
+
+    def of(self, cell: Cell) -> tuple[str, ...]:
+        """The footnote marks of a cell."""
+        pairs = [(cell.state, cell.reason)]
+        if cell.verdict == UNCOMPARED and cell.paper is not None and cell.state != "quoted":
+            pairs.append((cell.verdict, cell.verdict_reason))
+        return self.marks(reason for _, reason in pairs)
+
+    def marks(self, reasons: Iterable[str]) -> tuple[str, ...]:
+        """Marks for these reasons, given out in order of first use."""
+        found = []
+        for reason in dict.fromkeys(reason for reason in reasons if reason):
+            if reason in self._general.values():
+                continue
+            if reason not in self._marks:
+                count = len(self._marks)
+                self._marks[reason] = MARKS[count % 26] * (1 + count // 26)
+                self.used[self._marks[reason]] = reason
+            found.append(self._marks[reason])
+        return tuple(found)
+
+
+def _cell(cell: Cell | None, column: Column, notes: _Notes) -> CellView:
+    if cell is None:
+        return CellView(column, "", "")
+    printed = number(cell.paper, column.digits)
+    common: dict[str, Any] = {"column": column, "state": cell.state, "marks": notes.of(cell), "ours": cell.mean, "paper": cell.paper}
+    if cell.mean is None:
+        return CellView(main=printed or "–", beside=cell.state, **common)
+    spread = "" if cell.spread is None else f"±{number(cell.spread, column.digits)}"
+    return CellView(
+        main=number(cell.mean, column.digits),
+        beside=spread if cell.state == "measured" else cell.state,
+        printed=printed,
+        verdict=cell.verdict if printed else "",
+        **common,
+    )
+
+
+def _full(result: TableResult) -> Iterable[FullCell]:
+    for row in result.rows:
+        for column in result.columns:
+            cell = result.cell(row.id, column.id)
+            if cell is None:
+                continue
+            digits = column.digits + 1
+            low_high = [number(bound, digits) for bound in cell.interval or ()]
+            yield FullCell(
+                row=row.label,
+                paired=row.paired,
+                column=" ".join(filter(None, (column.group, column.label))),
+                state=cell.state,
+                mean=number(cell.mean, digits),
+                spread=number(cell.spread, digits),
+                replicates=", ".join(number(value, digits) for value in cell.values),
+                interval=" to ".join(low_high),
+                images=str(cell.images or ""),
+                printed=number(cell.paper, column.digits),
+                verdict=cell.verdict,
+                reason="; ".join(filter(None, (cell.reason, cell.verdict_reason))),
+            )
