@@ -18,7 +18,7 @@ from senm.data.images import writing_failed
 from senm.errors import DataError, MachineError, UsageError
 from senm.progress import NullProgress, Progress
 
-BLOCK = 1 << 20
+BLOCK = 1 << 16
 UNIT = 1 << 20  # progress counts MiB
 
 
@@ -147,8 +147,10 @@ def only_one(lock: Path, otherwise: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise MachineError(otherwise, "one process a file", "wait for it") from error
-        yield
-        lock.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def fetch(published: Published, into: Path, progress: Progress | None = None, *, attempts: int = 5, pause: float = 1.0,

@@ -29,6 +29,7 @@ from senm.errors import DataError, unknown
 from senm.progress import NullProgress, Progress
 
 FACTOR = 4
+PARTS = ("target", "source", "low", "high")
 SMOKE_IMAGES = 16
 
 
@@ -93,8 +94,7 @@ def prepare(kind: str, root: Path | str, out: Path | str, *, seed: int = 0, work
     root, out, layout, progress = Path(root), Path(out), LAYOUTS[kind], progress or NullProgress()
     unpacked = out.parent / f".{out.name}.unpacked"
     try:
-        folders = {part: locate(root, getattr(layout, part), unpacked, progress) for part in ("target", "source",
-                                                                                              "low", "high")}
+        folders = {part: locate(root, getattr(layout, part), unpacked, progress) for part in PARTS}
         pools = _pools(folders, layout, sizes, allow_partial or scale == "smoke")
         if scale == "smoke":
             pools = {name: items[:SMOKE_IMAGES] for name, items in pools.items()}
