@@ -1,0 +1,159 @@
+"""Does a run survive being killed? `python -m ci.crash_test --kills 20` kills `table1 --scale smoke` at random moments.
+
+A run is killed with SIGKILL again and again until it gets through; its records and stored artefacts must then equal
+those of an uninterrupted run, except for time fields, and the store must verify. Then the next run starts from nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import artefact
+from benchmarks.record import without_time
+from benchmarks.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMED = ("provenance.json", "record.json", "log.jsonl")
+"""Files of artefacts that hold wall times: compared by content without them."""
+
+
+class Run:
+    """One command line on a store of its own."""
+
+    def __init__(self, place: Path, table: str, extra: Sequence[str]) -> None:
+        self.place, self.store, self.runs = place, place / "store", place / "runs"
+        self.command = [sys.executable, "-m", "benchmarks.run", table, "--scale", "smoke", *extra]
+        self.command += ["--store", str(self.store), "--out", str(self.runs)]
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start it in a process group of its own; progress goes to a file."""
+        self.place.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with (self.place / "progress.txt").open("wb") as progress:
+            return subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env=environment,
+                start_new_session=True,
+                stdout=subprocess.DEVNULL,
+                stderr=progress,
+            )
+
+    def doing(self) -> str:
+        """What the run said last that it does: the first word of the step's label, or 'start'."""
+        text = (self.place / "progress.txt").read_text(errors="replace")
+        steps = re.findall(r"\[\d+/\d+\] (\w+)", text)
+        return steps[-1] if steps else "start"
+
+    def result(self) -> dict[str, Any]:
+        """Everything that must repeat: tables and records without time fields, hashes of all other stored files."""
+        found: dict[str, Any] = {}
+        for path in sorted(self.runs.glob("*/*/**/*.json")):
+            found[str(path.relative_to(self.runs))] = without_time(json.loads(path.read_text()))
+        for entry in Store(self.store).ls():
+            files = artefact.manifest(entry.path)["files"]
+            for name, file in files.items():
+                place = f"{entry.kind} {entry.key[:12]} {name}"
+                if name == "log.jsonl":
+                    lines = [json.loads(line) for line in (entry.path / name).read_text().splitlines()]
+                    found[place] = [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+                elif name == "record.json":
+                    found[place] = without_time(json.loads((entry.path / name).read_text()))
+                elif Path(name).name not in TIMED:
+                    found[place] = file["sha256"]
+        return found
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """Names whose content differs or that only one side has."""
+    return sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the whole group."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def crash_until_done(
+    run: Run, moments: random.Random, longest: float, left: int, where: Counter[str]
+) -> tuple[int, int]:
+    """Start, kill at a random moment and start again until the run ends by itself or no kill is left.
+
+    Returns:
+        Number of kills, and the exit code of the run that ended.
+    """
+    kills = 0
+    while True:
+        process = run.start()
+        if kills < left:
+            try:
+                process.wait(moments.uniform(0.5, longest))
+            except subprocess.TimeoutExpired:
+                where[run.doing()] += 1
+                kill(process)
+                kills += 1
+                continue
+        return kills, process.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0 where every run came out equal and every store verified."""
+    parser = argparse.ArgumentParser(prog="python -m ci.crash_test", description="Kill runs, rerun them, compare.")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--table", default="table1")
+    parser.add_argument("--share", type=float, default=0.3, help="longest time to a kill, as a share of a whole run")
+    parser.add_argument("--seed", type=int, default=0, help="of the random moments")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "runs" / "crash.json")
+    given, extra = parser.parse_known_args(arguments)
+    moments, where = random.Random(given.seed), Counter[str]()
+    with tempfile.TemporaryDirectory(prefix="crash-") as folder:
+        reference = Run(Path(folder) / "whole", given.table, extra)
+        started = time.monotonic()
+        if code := reference.start().wait():
+            print((reference.place / "progress.txt").read_text()[-2000:], file=sys.stderr)
+            print(f"the uninterrupted run failed with {code}", file=sys.stderr)
+            return code
+        whole = time.monotonic() - started
+        expected = reference.result()
+        print(f"uninterrupted: {whole:.0f} s, {len(expected)} things to compare", file=sys.stderr, flush=True)
+        kills, runs, bad = 0, 0, []
+        while kills < given.kills:
+            run = Run(Path(folder) / "killed", given.table, extra)
+            more, code = crash_until_done(run, moments, max(1.0, given.share * whole), given.kills - kills, where)
+            kills, runs = kills + more, runs + 1
+            if code:
+                bad.append(f"run {runs}: exit code {code} after {more} kills")
+            damaged = Store(run.store).verify()
+            bad += [f"run {runs}: {entry.label}: {entry.fault}" for entry in damaged]
+            unequal = differences(run.result(), expected)
+            bad += [f"run {runs}: {name} differs" for name in unequal]
+            print(
+                f"run {runs}: {more} kills, {len(unequal)} differences, {len(damaged)} damaged",
+                file=sys.stderr,
+                flush=True,
+            )
+            shutil.rmtree(run.place)
+    summary = {"kills": kills, "runs": runs, "killed while": dict(where), "compared": len(expected), "problems": bad}
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(summary, indent=1) + "\n")
+    print(json.dumps(summary, indent=1))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
