@@ -112,7 +112,7 @@ def load_exactly(model: nn.Module, state: Mapping[str, Tensor], rules: list[tupl
 
 def in_authors_layout(model: nn.Module, rules: list[tuple[str, Any]]) -> dict[str, Tensor]:
     """The state dict of a model of ours under the authors' names."""
-    return {rename(name, rules): value.detach() for name, value in model.state_dict().items()}
+    return {rename(name, rules): value.detach().contiguous() for name, value in model.state_dict().items()}
 
 
 def shape_of(state: Mapping[str, Tensor], name: str, what: str) -> tuple[int, ...]:

@@ -80,6 +80,7 @@ class SeNMVAE(nn.Module):
         self.output = nn.Sequential(
             nn.Conv2d(s.nf, s.nf, 3, padding=1), nn.ReLU(), nn.Conv2d(s.nf, 3, 3, padding=1)
         )
+        self.to(memory_format=torch.channels_last)
 
     @property
     def stride(self) -> int:
@@ -98,12 +99,12 @@ class SeNMVAE(nn.Module):
     def draw_noise(self, batch: int, height: int, width: int, generator: torch.Generator | None = None,
                    latents: Sequence[str] = ("z", "zn")) -> Noise:
         """Standard-normal draws for a batch of height x width images, on the parameters' device and dtype."""
-        like = self.output[2].weight
+        like = self.output[2].bias
         channels = {"z": self.settings.nf, "zn": self.settings.zn_dim}
         device = generator.device if generator is not None else like.device
         return {
             name: [
-                torch.randn(batch, channels[name], h, w, generator=generator, device=device).to(like)
+                torch.randn(batch, h, w, channels[name], generator=generator, device=device).to(like).permute(0, 3, 1, 2)
                 for h, w in self.latent_shapes(height, width)
             ]
             for name in latents

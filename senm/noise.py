@@ -32,7 +32,7 @@ def latent_channels(model: Network) -> dict[str, int]:
 
 def cell_noise(channels: int, size: tuple[int, int], stream: Sequence[str | int], device: torch.device,
                window: Window | None = None) -> Tensor:
-    """Standard-normal draws (channels, h, w) for a window of a latent of `size` positions.
+    """Standard-normal draws (h, w, channels) for a window of a latent of `size` positions.
 
     The draw at a position does not depend on the window. Draws on a GPU differ from those on a CPU.
     """
@@ -44,10 +44,10 @@ def cell_noise(channels: int, size: tuple[int, int], stream: Sequence[str | int]
         for column in range(left // CELL, (left + w - 1) // CELL + 1):
             x, width = column * CELL, min(CELL, size[1] - column * CELL)
             generator = seeding.generator("sample", *stream, row, column, device=device)
-            cell = torch.randn(channels, height, width, generator=generator, device=device)
-            cells.append(cell[:, max(top - y, 0): top + h - y, max(left - x, 0): left + w - x])
-        rows.append(cells[0] if len(cells) == 1 else torch.cat(cells, 2))
-    return rows[0] if len(rows) == 1 else torch.cat(rows, 1)
+            cell = torch.randn(height, width, channels, generator=generator, device=device)
+            cells.append(cell[max(top - y, 0): top + h - y, max(left - x, 0): left + w - x])
+        rows.append(cells[0] if len(cells) == 1 else torch.cat(cells, 1))
+    return rows[0] if len(rows) == 1 else torch.cat(rows)
 
 
 def image_noise(model: Network, names: Sequence[str], size: tuple[int, int], seed: int, device: torch.device,

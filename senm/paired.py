@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from senm.blocks import GaussianHead, ResidualDenseBlock, Resize, scaled_init
+from senm.blocks import GaussianHead, ResidualDenseBlock, Resize, channels_last, scaled_init
 from senm.config import PairedNetworkSettings
 from senm.gaussians import Gaussian, kl
 from senm.level import measured_level
@@ -53,6 +53,7 @@ class PairedVAE(nn.Module):
         self.mix = nn.ModuleList(ResidualDenseBlock(s.nf, s.growth) for _ in layers)
         self.decode = ladder(2)
         self.output = nn.Conv2d(s.nf, 3, 3, padding=1)
+        self.to(memory_format=torch.channels_last)
 
     @property
     def stride(self) -> int:
@@ -71,11 +72,12 @@ class PairedVAE(nn.Module):
     def draw_noise(self, batch: int, height: int, width: int, generator: torch.Generator | None = None,
                    latents: Sequence[str] = ("zn",)) -> Noise:
         """Standard-normal draws for a batch of height x width images."""
-        like = self.output.weight
+        like = self.output.bias
         device = generator.device if generator is not None else like.device
         return {
             "zn": [
-                torch.randn(batch, self.settings.nf // 4, h, w, generator=generator, device=device).to(like)
+                torch.randn(batch, h, w, self.settings.nf // 4, generator=generator, device=device).to(like)
+                .permute(0, 3, 1, 2)
                 for h, w in self.latent_shapes(height, width)
             ]
         }
@@ -91,8 +93,8 @@ class PairedVAE(nn.Module):
     def descend(self, x: Tensor, level: Tensor, noise: Noise, y: Tensor | None = None) -> Descent:
         """The top-down pass: latents from the posterior where y is given, else from the prior."""
         plane = level.to(x).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
-        a_x = self.encode(self.encode_x, self.stem_x(torch.cat([x, plane], 1)))
-        a_y = self.encode(self.encode_y, self.stem_y(y)) if y is not None else None
+        a_x = self.encode(self.encode_x, self.stem_x(channels_last(torch.cat([x, plane], 1))))
+        a_y = self.encode(self.encode_y, self.stem_y(channels_last(y))) if y is not None else None
         decoded = torch.zeros_like(a_x[-1])
         kls: list[Tensor] = []
         for i in reversed(range(self.settings.layers)):
