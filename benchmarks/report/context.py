@@ -38,6 +38,7 @@ class ReportContext:
     figure7: one sweep for each metric.
     profile: the record of the sampler profiler.
     history: accepted records, oldest first.
+    table: the table whose run was gathered, which tells runs of one name apart in a report over several tables.
     """
 
     strips: tuple[Strip, ...] = ()
@@ -46,13 +47,18 @@ class ReportContext:
     figure7: tuple[Sweep, ...] = ()
     profile: dict[str, Any] | None = None
     history: tuple[HistoryEntry, ...] = ()
+    table: str = ""
 
     def merged(self, other: ReportContext) -> ReportContext:
-        """Both contexts in one, for a report over several tables."""
+        """Both contexts in one, for a report over several tables; a log that both have appears once."""
+        curves = dict(self.curves)
+        for label, steps in other.curves.items():
+            own = label if curves.get(label, steps) == steps else f"{label}, {other.table}"
+            curves[own] = steps
         return ReportContext(
             strips=self.strips + other.strips,
             noise_stats=self.noise_stats + other.noise_stats,
-            curves={**self.curves, **other.curves},
+            curves=curves,
             figure7=self.figure7 + other.figure7,
             profile=self.profile or other.profile,
             history=self.history or other.history,
@@ -89,11 +95,12 @@ def collect(run_folder: str | Path, accepted: str | Path | None = None) -> Repor
         figure7=sweeps(result) if result.table == "figure7" else (),
         profile=json.loads(profile.read_text()) if profile.is_file() else None,
         history=history(accepted) if accepted is not None else (),
+        table=result.table,
     )
 
 
 def from_strips(strips: Iterable[Strip]) -> tuple[NoiseStats, ...]:
-    """Noise statistics of every label of the noise strips, the real noise first."""
+    """Noise statistics of every label of the noise strips of one table, the real noise first."""
     noise = [strip for strip in strips if strip.kind == "noise"]
     labels = list(dict.fromkeys(label for strip in noise for label in strip.panels if label != "clean"))
     labels.sort(key=lambda label: label != "noisy")
@@ -102,6 +109,7 @@ def from_strips(strips: Iterable[Strip]) -> tuple[NoiseStats, ...]:
             "real noise" if label == "noisy" else label,
             ((strip.clean, strip.panels[label]) for strip in noise if label in strip.panels),
             real=label == "noisy",
+            table=noise[0].title,
         )
         for label in labels
     )

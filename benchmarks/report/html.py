@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.record import TableResult
-from benchmarks.report.context import ReportContext, collect
+from benchmarks.report.context import ReportContext
 from benchmarks.report.view import TableView, number, table_view, title
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def page(results: Sequence[TableResult], context: ReportContext | None = None) -
         runs=_runs(results),
         banners=_banners(tables),
         strips=picture_strips(context.strips[:STRIPS]),
+        strips_left_out=max(0, len(context.strips) - STRIPS),
         noise=_noise(context),
         sweeps=_sweeps(context),
         training=_training(context),
@@ -74,7 +75,7 @@ def page(results: Sequence[TableResult], context: ReportContext | None = None) -
     )
 
 
-def write(results: Sequence[TableResult], path: str | Path, context: ReportContext | None = None) -> Path:
+def write_html(results: Sequence[TableResult], path: str | Path, context: ReportContext | None = None) -> Path:
     """Write the page; a reader sees the old page or the new one, never half of one. Returns the path."""
     target = Path(path)
     text = page(results, context)
@@ -90,27 +91,16 @@ def write(results: Sequence[TableResult], path: str | Path, context: ReportConte
     return target
 
 
-def report(run_folders: Sequence[str | Path], path: str | Path, accepted: str | Path | None = None) -> Path:
-    """Write one page over finished runs, from what they left in their folders.
-
-    Raises:
-        DataError: a folder is not that of a finished run.
-    """
-    from benchmarks.record import read
-
-    context = ReportContext()
-    for folder in run_folders:
-        context = context.merged(collect(folder, accepted))
-    results = [read(Path(folder) / "table.json", TableResult) for folder in run_folders]
-    return write(results, path, context)
-
-
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["number"] = number
     environment.filters["title_of"] = title
@@ -144,24 +134,23 @@ def _banners(tables: Sequence[TableView]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((t.result.scale, t.result.data) for t in tables if not t.comparable))
 
 
-def _noise(context: ReportContext) -> dict[str, Any] | None:
+def _noise(context: ReportContext) -> list[dict[str, Any]]:
+    """Plots and numbers for each table that left noise statistics."""
     from benchmarks.report import plots
-    from benchmarks.report.noise_stats import total_variation
+    from benchmarks.report.noise_stats import NoiseStats, total_variation
 
-    stats = context.noise_stats
-    if not stats:
-        return None
-    real = next((item for item in stats if item.real), None)
-    drawn = (
-        plots.variance_plot(stats),
-        plots.histogram_plot(stats),
-        plots.channel_plot(stats),
-        plots.correlation_plot(stats, "horizontal"),
-        plots.correlation_plot(stats, "vertical"),
-    )
-    named = plots.series([item.label for item in stats], real=stats[0].real)
-    rows = [(item, total_variation(item, real) if real and item is not real else None) for item in stats]
-    return {"figure": Figure("noise-figure", drawn, named), "rows": rows, "images": stats[0].images}
+    groups: dict[str, list[NoiseStats]] = {}
+    for item in context.noise_stats:
+        groups.setdefault(item.table, []).append(item)
+    found = []
+    for place, (table, stats) in enumerate(groups.items()):
+        real = next((item for item in stats if item.real), None)
+        named = plots.series([item.label for item in stats], real=stats[0].real)
+        drawn = plots.noise_plots(f"noise-{place}", stats)
+        rows = [(item, total_variation(item, real) if real and item is not real else None) for item in stats]
+        figure = Figure(f"noise-figure-{place}", drawn, named)
+        found.append({"table": table, "figure": figure, "rows": rows, "images": stats[0].images})
+    return found
 
 
 def _sweeps(context: ReportContext) -> Figure | None:
@@ -196,11 +185,12 @@ def _history(context: ReportContext) -> list[dict[str, Any]]:
         before: Mapping[str, float] = latest.get(kind, {})
         changed = {k: v - before[k] for k, v in entry.values.items() if k in before and v != before[k]}
         largest = max(changed, key=lambda k: abs(changed[k]) / (abs(before[k]) or 1.0), default="")
+        values = f"{number(before.get(largest), 4)} to {number(entry.values.get(largest), 4)}"
         lines.append({
             "entry": entry,
             "first": not seen[kind],
             "changed": len(changed),
-            "largest": f"{largest}: {number(before[largest], 4)} to {number(entry.values[largest], 4)}" if largest else "",
+            "largest": f"{largest}: {values}" if largest else "",
         })
         latest[kind] = entry.values
         seen[kind] += 1

@@ -28,6 +28,7 @@ class NoiseStats(Frozen):
     """
 
     label: str
+    table: str = ""
     images: int
     real: bool = False
     mean: float
@@ -46,7 +47,7 @@ class NoiseStats(Frozen):
 
 
 def noise_stats(
-    label: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], real: bool = False
+    label: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], real: bool = False, table: str = ""
 ) -> NoiseStats:
     """Statistics over (clean, noisy) pairs, each uint8 (H, W, 3) RGB of equal size; one pass, sums only.
 
@@ -84,6 +85,7 @@ def noise_stats(
     deviation = np.sqrt(np.maximum(np.diag(channels), 1e-12))
     return NoiseStats(
         label=label,
+        table=table,
         images=images,
         real=real,
         mean=mean,

@@ -31,7 +31,7 @@ class Line:
 
 @dataclass(frozen=True)
 class PictureStrip:
-    """A strip ready for the template. `frames` are crop outlines in percent of the overview: left, top, width, height."""
+    """A strip ready for the template. `frames` are (crop, left, top, width, height) in percent of the overview."""
 
     kind: str
     image: str
@@ -59,7 +59,9 @@ def _strip(strip: Strip) -> PictureStrip:
         judged = shown
     clean = strip.clean.astype(np.int32)
     factor = amplification([crops["detail"].cut(strip.panels[label].astype(np.int32) - clean) for label in judged])
-    lines = [Line(f"{name} crop", tuple(_panel(strip, label, box) for label in strip.panels)) for name, box in crops.items()]
+    lines = [
+        Line(f"{name} crop", tuple(_panel(strip, label, box) for label in strip.panels)) for name, box in crops.items()
+    ]
     residuals = [_residual(strip, label, crops["detail"], factor) for label in strip.panels]
     word = "residual" if strip.kind == "noise" else "error"
     lines.append(Line(f"{word} of the detail crop, ×{factor}", tuple(residuals)))

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,60 +82,56 @@ def plot(key: str, title: str, description: str, draw: Draw, size: tuple[float, 
     return Plot(title, description, Markup(_page_style(buffer.getvalue(), key)))
 
 
-def variance_plot(stats: Sequence[NoiseStats]) -> Plot:
-    """Variance of the residual against the clean value."""
+def noise_plots(key: str, stats: Sequence[NoiseStats]) -> tuple[Plot, ...]:
+    """The plots of one set of noise statistics; the first one is drawn in ink where it is real."""
 
-    def draw(axes: Axes) -> None:
-        for index, item in _numbered(stats):
-            points = [(x, y) for x, y in zip(item.intensity, item.variance, strict=True) if y is not None]
-            _line(axes, index, [p[0] for p in points], [p[1] for p in points])
-        axes.set(xlabel="clean value", ylabel="variance", xlim=(0, 255), ylim=(0, None))
+    def made(name: str, title: str, what: str, draw: Draw) -> Plot:
+        return plot(f"{key}-{name}", title, f"{what}, for {', '.join(s.label for s in stats)}", draw)
 
-    return plot("variance", "Variance against brightness", _names("noise variance by clean value", stats), draw)
-
-
-def histogram_plot(stats: Sequence[NoiseStats]) -> Plot:
-    """Histogram of the residuals on a logarithmic axis."""
-
-    def draw(axes: Axes) -> None:
-        for index, item in _numbered(stats):
-            shares = [h if h > 0 else math.nan for h in item.histogram]
-            _line(axes, index, [e + 1 for e in item.edges], shares)
-        reach = min(100.0, max(12.0, 5 * max((s.std for s in stats), default=4.0)))
-        axes.set(xlabel="noisy - clean", ylabel="share", yscale="log", xlim=(-reach, reach))
-
-    return plot("histogram", "Histogram of residuals", _names("share of residual values", stats), draw)
+    return (
+        made("variance", "Variance against brightness", "noise variance by clean value", partial(_variance, stats)),
+        made("histogram", "Histogram of residuals", "share of residual values", partial(_histogram, stats)),
+        made("channels", "Correlation between channels", "channel correlations", partial(_channels, stats)),
+        *(
+            made(name, f"Spatial correlation, {name}", f"{name} autocorrelation by lag", partial(_lags, stats, name))
+            for name in ("horizontal", "vertical")
+        ),
+    )
 
 
-def correlation_plot(stats: Sequence[NoiseStats], direction: str) -> Plot:
-    """Autocorrelation of the residual along one direction ("horizontal" or "vertical")."""
-
-    def draw(axes: Axes) -> None:
-        axes.axhline(0, color=GRID, linewidth=0.8)
-        for index, item in _numbered(stats):
-            values = getattr(item, direction)
-            _line(axes, index, range(len(values)), values, marker="o")
-        axes.set(xlabel="lag in pixels", ylabel="correlation")
-
-    description = _names(f"{direction} autocorrelation by lag", stats)
-    return plot(f"acf-{direction}", f"Spatial correlation, {direction}", description, draw)
+def _variance(stats: Sequence[NoiseStats], axes: Axes) -> None:
+    for index, item in _numbered(stats):
+        points = [(x, y) for x, y in zip(item.intensity, item.variance, strict=True) if y is not None]
+        _line(axes, index, [p[0] for p in points], [p[1] for p in points])
+    axes.set(xlabel="clean value", ylabel="variance", xlim=(0, 255), ylim=(0, None))
 
 
-def channel_plot(stats: Sequence[NoiseStats]) -> Plot:
-    """Correlation between the colour channels of the residual."""
+def _histogram(stats: Sequence[NoiseStats], axes: Axes) -> None:
+    for index, item in _numbered(stats):
+        shares = [h if h > 0 else math.nan for h in item.histogram]
+        _line(axes, index, [e + 1 for e in item.edges], shares)
+    reach = min(100.0, max(12.0, 5 * max(s.std for s in stats)))
+    axes.set(xlabel="noisy − clean", ylabel="share", yscale="log", xlim=(-reach, reach))
+
+
+def _lags(stats: Sequence[NoiseStats], direction: str, axes: Axes) -> None:
+    axes.axhline(0, color=GRID, linewidth=0.8)
+    for index, item in _numbered(stats):
+        values = getattr(item, direction)
+        _line(axes, index, range(len(values)), values, marker="o")
+    axes.set(xlabel="lag in pixels", ylabel="correlation")
+
+
+def _channels(stats: Sequence[NoiseStats], axes: Axes) -> None:
     pairs = ((0, 1), (1, 2), (0, 2))
-
-    def draw(axes: Axes) -> None:
-        axes.axhline(0, color=GRID, linewidth=0.8)
-        width = 0.7 / max(1, len(stats))
-        for place, (index, item) in enumerate(_numbered(stats)):
-            at = [x + (place - (len(stats) - 1) / 2) * width for x in range(len(pairs))]
-            values = [item.channels[a][b] for a, b in pairs]
-            axes.plot(at, values, "o", color=colour(index), markersize=4, gid=f"series-{index}")
-        axes.set_xticks(range(len(pairs)), ["R-G", "G-B", "R-B"])
-        axes.set(ylabel="correlation", xlim=(-0.5, 2.5))
-
-    return plot("channels", "Correlation between channels", _names("channel correlations", stats), draw)
+    axes.axhline(0, color=GRID, linewidth=0.8)
+    width = 0.7 / len(stats)
+    for place, (index, item) in enumerate(_numbered(stats)):
+        at = [x + (place - (len(stats) - 1) / 2) * width for x in range(len(pairs))]
+        values = [item.channels[a][b] for a, b in pairs]
+        axes.plot(at, values, "o", color=colour(index), markersize=4, gid=f"series-{index}")
+    axes.set_xticks(range(len(pairs)), ["R-G", "G-B", "R-B"])
+    axes.set(ylabel="correlation", xlim=(-0.5, 2.5))
 
 
 def sweep_plot(key: str, sweep: Sweep) -> Plot:
@@ -176,12 +173,8 @@ def _line(axes: Axes, index: int, x: Sequence[float], y: Sequence[float], marker
 
 
 def _numbered(stats: Sequence[NoiseStats]) -> Iterator[tuple[int, NoiseStats]]:
-    real = bool(stats) and stats[0].real
-    return ((item.index, stat) for item, stat in zip(series([s.label for s in stats], real), stats, strict=True))
-
-
-def _names(what: str, stats: Sequence[NoiseStats]) -> str:
-    return f"{what}, for {', '.join(s.label for s in stats)}"
+    named = series([s.label for s in stats], stats[0].real)
+    return ((item.index, stat) for item, stat in zip(named, stats, strict=True))
 
 
 def _plain_powers(axes: Axes) -> None:

@@ -96,6 +96,11 @@ class TableView:
         """Number of cells with this state or verdict, such as count(state="quoted")."""
         return sum(all(getattr(c, key) == value for key, value in wanted.items()) for c in self.result.cells)
 
+    @property
+    def uncompared(self) -> int:
+        """Number of cells that stand beside a printed number without being compared with it."""
+        return sum(c.verdict == UNCOMPARED and c.paper is not None for c in self.result.cells)
+
     def claims(self, state: str) -> int:
         """Number of claims that came out so on our cells."""
         return sum(claim.ours == state for claim in self.result.claims)
@@ -186,10 +191,10 @@ class _Notes:
 
     def of(self, cell: Cell) -> tuple[str, ...]:
         """The footnote marks of a cell."""
-        pairs = [(cell.state, cell.reason)]
+        reasons = [cell.reason]
         if cell.verdict == UNCOMPARED and cell.paper is not None and cell.state != "quoted":
-            pairs.append((cell.verdict, cell.verdict_reason))
-        return self.marks(reason for _, reason in pairs)
+            reasons.append(cell.verdict_reason)
+        return self.marks(reasons)
 
     def marks(self, reasons: Iterable[str]) -> tuple[str, ...]:
         """Marks for these reasons, given out in order of first use."""
@@ -209,7 +214,8 @@ def _cell(cell: Cell | None, column: Column, notes: _Notes) -> CellView:
     if cell is None:
         return CellView(column, "", "")
     printed = number(cell.paper, column.digits)
-    common: dict[str, Any] = {"column": column, "state": cell.state, "marks": notes.of(cell), "ours": cell.mean, "paper": cell.paper}
+    common: dict[str, Any] = {"column": column, "state": cell.state, "marks": notes.of(cell)}
+    common |= {"ours": cell.mean, "paper": cell.paper}
     if cell.mean is None:
         return CellView(main=printed or "–", beside=cell.state, **common)
     spread = "" if cell.spread is None else f"±{number(cell.spread, column.digits)}"

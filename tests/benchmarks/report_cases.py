@@ -89,7 +89,8 @@ def strips(image: str = "photograph 1") -> tuple[Strip, ...]:
         label: camera_noise(clean, 2 + i, 1.5 - 0.1 * i, "Gaussian" not in label) for i, label in enumerate(systems)
     }
     restored = {
-        label: ((noisy.astype(int) + (2 + i) * clean.astype(int)) // (3 + i)).astype(np.uint8) for i, label in enumerate(systems)
+        label: ((noisy.astype(int) + (2 + i) * clean.astype(int)) // (3 + i)).astype(np.uint8)
+        for i, label in enumerate(systems)
     }
     return (
         Strip("noise", image, {"clean": clean, "noisy": noisy, **generated}, "table1"),
@@ -111,7 +112,7 @@ def context(image: str = "photograph 1") -> ReportContext:
     """A context with every part."""
     shown = strips(image)
     weights = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
-    sweep = tuple((w, (17 + i * i / 4, 17.3 + i * i / 4)) for i, w in zip((-3, -2, -1, 0, 1, 2, 3), weights, strict=True))
+    sweep = tuple((w, (17 + (i - 3) ** 2 / 4, 17.3 + (i - 3) ** 2 / 4)) for i, w in enumerate(weights))
     accepted = tuple(
         HistoryEntry(f"2026-0{month}-02T08:00:00", "linux-x86_64-cpu", "table1", "embedded", "short",
                      reason="first run" if month == 3 else "longer training", git="0123456789ab",
@@ -120,7 +121,10 @@ def context(image: str = "photograph 1") -> ReportContext:
     )
     profile = {
         "model": "senm", "batch": 8, "images_per_second": 12.5,
-        "parts": [{"part": "encoder", "gflops": 10.25, "share": 0.35}, {"part": "decoder", "gflops": 15.5, "share": 0.65}],
+        "parts": [
+            {"part": "encoder", "gflops": 10.25, "share": 0.35},
+            {"part": "decoder", "gflops": 15.5, "share": 0.65},
+        ],
     }
     return ReportContext(
         strips=shown,
