@@ -45,9 +45,7 @@ def assemble(given: Assembly, provenance: Provenance) -> TableResult:
     for planned in given.plan.rows:
         by_row.setdefault(planned.row.id, []).append(planned)
     records = {planned.row.id: _records(by_row[planned.row.id], given) for planned in given.plan.rows}
-    cells = tuple(
-        _cell(plans, column, records[row], given) for row, plans in by_row.items() for column in columns
-    )
+    cells = tuple(_cell(plans, column, records[row], given) for row, plans in by_row.items() for column in columns)
     result = TableResult(
         table=spec.id,
         caption=spec.caption,
@@ -80,11 +78,17 @@ def _notes(columns: tuple[Column, ...]) -> list[str]:
 
     lacking = []
     if any(column.metric == "fd_random" for column in columns):
-        lacking.append(f"FD-random stands in for FID: {METRICS['fid'].missing()}. It is never compared with a printed FID.")
+        reason = portable(METRICS["fid"].missing())
+        lacking.append(f"FD-random stands in for FID and is never compared with a printed FID. {reason}.")
     for column in columns:
         if column.metric in METRICS and (missing := METRICS[column.metric].missing()):
-            lacking.append(f"{column.label} is not measured: {missing}.")
+            lacking.append(f"{column.label} is not measured: {portable(missing)}.")
     return lacking
+
+
+def portable(text: str) -> str:
+    """A sentence without this machine's home folder, for records that others read."""
+    return text.replace(str(Path.home()), "~")
 
 
 def _records(plans: list[RowPlan], given: Assembly) -> list[tuple[RowPlan, dict[str, EvaluationRecord]]]:
@@ -133,7 +137,13 @@ def _cell(
     over_images = interval(list(found[0].per_image.values())) if found[0].per_image else None
     reason = "" if len(found) == len(plans) else f"{len(found)} of {len(plans)} replicates"
     return Cell(
-        **place, state="measured", reason=reason, values=values, mean=mean, spread=spread, interval=over_images,
+        **place,
+        state="measured",
+        reason=reason,
+        values=values,
+        mean=mean,
+        spread=spread,
+        interval=over_images,
         images=found[0].images,
     )
 
@@ -176,7 +186,9 @@ def attach(result: TableResult, given: Assembly, folder: Path) -> TableResult:
                 target = folder / "curves" / f"{tag}-{what}.jsonl"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(log, target)
-                curves[f"{planned.row.label} {planned.row.paired} {what} (seed {planned.seed})"] = f"curves/{target.name}"
+                curves[f"{planned.row.label} {planned.row.paired} {what} (seed {planned.seed})"] = (
+                    f"curves/{target.name}"
+                )
     from benchmarks.pictures import strips
 
     return result.model_copy(update={"records": records, "curves": curves, "images": strips(given, folder)})
@@ -184,9 +196,4 @@ def attach(result: TableResult, given: Assembly, folder: Path) -> TableResult:
 
 def _trainings(planned: RowPlan) -> list[tuple[str, Step]]:
     found = [("noise", planned.fit)] if planned.fit else []
-    for step in planned.evaluations.values():
-        network = step.inputs.get("images")
-        network = network.inputs.get("model") if network else None
-        if network is not None and network.kind == "fit-restorer":
-            found.append(("restorer", network))
-    return found
+    return [*found, ("restorer", planned.network)] if planned.network else found

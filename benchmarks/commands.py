@@ -97,7 +97,11 @@ def print_list(json: bool = False) -> None:
         found: dict[str, Any] = {
             spec.id: {"rows": [row.id for row in spec.rows], "columns": [c.id for c in spec.columns]} for spec in specs
         }
-        print(json_.dumps({"tables": found, "systems": list(baselines.names()), "data": KINDS, "scales": SCALES}, indent=1))
+        print(
+            json_.dumps(
+                {"tables": found, "systems": list(baselines.names()), "data": KINDS, "scales": SCALES}, indent=1
+            )
+        )
         return
     for spec in specs:
         print(f"{spec.id}: {spec.caption}")
@@ -151,7 +155,9 @@ def rewrite_reports(runs: Sequence[Path], out: Path) -> None:
     from benchmarks.report.text import write_all
     from benchmarks.tables.claims import judge_result
 
-    folders = [path if path.is_dir() else path.parent for path in runs] or sorted(p.parent for p in out.glob("*/*/table.json"))
+    folders = [path if path.is_dir() else path.parent for path in runs] or sorted(
+        p.parent for p in out.glob("*/*/table.json")
+    )
     if not folders:
         raise DataError(f"no finished run under {out}", "a folder with table.json", "python -m benchmarks.run table1")
     for folder in folders:

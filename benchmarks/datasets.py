@@ -29,7 +29,7 @@ MODULES = {
 }
 SUPER_RESOLUTION = ("aim19", "ntire20")
 ROLES = ("paired", "source", "target", "train", "validation", "benchmark")
-# What a whole data set holds, for plans made before it is prepared: 300 crops of 320 pairs; the challenges' image counts.
+# What a whole data set holds, for plans made before it is prepared: 300 crops of 320 pairs; the challenges' counts.
 OFFICIAL_COUNTS: dict[str, dict[str, int]] = {
     "sidd": dict(zip(ROLES, (96_000, 48_000, 48_000, 96_000, 1280, 1280), strict=True)),
     "aim19": dict(zip(ROLES, (10, 800, 2650, 10, 90, 0), strict=True)),
@@ -96,16 +96,22 @@ def fits(spec: Spec, task: str) -> bool:
     return spec.kind != "dnd"
 
 
-def prepare_step(spec: Spec, scale: str, task: str) -> Step:
+def prepare_step(spec: Spec, scale: str) -> Step:
     """The step that prepares a data set; its key follows names, sizes and times of the files in the folder."""
     params: dict[str, Any] = {"data": spec.kind, "suffixes": list(spec.suffixes), "files": listing(spec.path)}
-    if spec.kind != "dnd":
+    if spec.kind in ("embedded", "folder"):
         params["scale"] = scale
-    step = Step("prepare", f"prepare {spec.kind}", params, sources=("benchmarks.datasets", MODULES[spec.kind]))
-    if task == "sr" and spec.kind not in SUPER_RESOLUTION:
-        sources = ("benchmarks.datasets", "benchmarks.reduced")
-        return Step("reduce", f"reduce {spec.kind} by 4", {"scale": scale}, inputs={"data": step}, sources=sources)
-    return step
+    return Step("prepare", f"prepare {spec.kind}", params, sources=("benchmarks.datasets", MODULES[spec.kind]))
+
+
+def reduce_step(fingerprint: str) -> Step:
+    """The step that makes a x4 set from a prepared one."""
+    return Step("reduce", "reduce by 4", {"from": fingerprint}, sources=("benchmarks.reduced",))
+
+
+def reduces(spec: Spec, task: str) -> bool:
+    """Whether a super-resolution task needs a x4 set made from this data."""
+    return task == "sr" and spec.kind not in SUPER_RESOLUTION
 
 
 def load(spec: Spec, scale: str, task: str, store: Store, progress: Progress) -> Data:
@@ -114,56 +120,55 @@ def load(spec: Spec, scale: str, task: str, store: Store, progress: Progress) ->
     Raises:
         DataError: missing, empty or broken data.
     """
-    from senm.data.manifest import is_prepared
     from senm.data.prepared import PreparedData
 
-    if spec.path is not None and is_prepared(spec.path) and (task != "sr" or spec.kind in SUPER_RESOLUTION):
-        return _described(PreparedData.open(spec.path), spec)
-    step = prepare_step(spec, scale, task)
-    return _described(PreparedData.open(_prepare(step, spec, scale, store, progress) / "data"), spec)
+    prepared = _already(spec)
+    if prepared is None:
+        step = prepare_step(spec, scale)
+
+        def make(folder: Path) -> None:
+            progress.say(step.label)
+            _call(spec, scale, folder / "data", progress)
+
+        prepared = PreparedData.open(store.make(step, make) / "data")
+    if reduces(spec, task):
+        from benchmarks.reduced import reduce
+
+        whole = prepared
+        prepared = PreparedData.open(
+            store.make(reduce_step(whole.fingerprint), lambda folder: reduce(whole, folder / "data")) / "data"
+        )
+    return described(prepared)
 
 
 def foresee(spec: Spec, scale: str, task: str, store: Store) -> Data:
-    """What a plan can know of a data set without preparing it.
+    """What a plan can know of a data set without preparing it: official or guessed counts where it is not there."""
+    from senm.data.prepared import PreparedData
 
-    Raises:
-        DataError: its counts are not known before it is prepared.
-    """
+    name = f"{spec.kind}-x4" if reduces(spec, task) else spec.kind
+    if spec.path is not None and not spec.path.exists() and spec.kind in OFFICIAL_COUNTS:
+        notes = (f"{spec.kind} is not there: its official image counts are used",)
+        return Data(name, f"unprepared {spec.kind}", OFFICIAL_COUNTS[spec.kind], notes=notes)
+    prepared = _already(spec)
+    if prepared is None:
+        path = store.get(prepare_step(spec, scale))
+        prepared = PreparedData.open(path / "data") if path else None
+    if prepared is not None and reduces(spec, task):
+        path = store.get(reduce_step(prepared.fingerprint))
+        prepared = PreparedData.open(path / "data") if path else None
+    if prepared is not None:
+        return described(prepared)
+    counts = OFFICIAL_COUNTS.get(spec.kind, dict.fromkeys(ROLES, 1000))
+    words = "official" if spec.kind in OFFICIAL_COUNTS else "guessed"
+    notes = (f"{name} is not prepared yet: its keys will change, and {words} image counts are used",)
+    return Data(name, f"unprepared {name}", counts, notes=notes)
+
+
+def _already(spec: Spec) -> PreparedData | None:
     from senm.data.manifest import is_prepared
     from senm.data.prepared import PreparedData
 
-    if spec.path is not None and is_prepared(spec.path) and (task != "sr" or spec.kind in SUPER_RESOLUTION):
-        return _described(PreparedData.open(spec.path), spec)
-    if spec.kind in OFFICIAL_COUNTS and (spec.path is None or not spec.path.exists()):
-        counts = OFFICIAL_COUNTS[spec.kind]
-        notes = (f"{spec.kind} is not there: its official image counts are used",)
-        return Data(_name(spec, task), f"unprepared {spec.kind}", counts, notes=notes)
-    step = prepare_step(spec, scale, task)
-    path = store.get(step)
-    if path is not None:
-        return _described(PreparedData.open(path / "data"), spec)
-    notes = (f"{spec.kind} is not prepared yet: keys will change, and its image counts are guessed",)
-    counts = OFFICIAL_COUNTS.get(spec.kind, dict.fromkeys(ROLES, 1000))
-    return Data(_name(spec, task), f"unprepared {step.key}", counts, notes=notes)
-
-
-def _name(spec: Spec, task: str) -> str:
-    return f"{spec.kind}-x4" if task == "sr" and spec.kind not in SUPER_RESOLUTION else spec.kind
-
-
-def _prepare(step: Step, spec: Spec, scale: str, store: Store, progress: Progress) -> Path:
-    def work(folder: Path) -> None:
-        progress.say(step.label)
-        if step.kind == "reduce":
-            from benchmarks.reduced import reduce
-            from senm.data.prepared import PreparedData
-
-            source = _prepare(step.inputs["data"], spec, scale, store, progress)
-            reduce(PreparedData.open(source / "data"), folder / "data")
-        else:
-            _call(spec, scale, folder / "data", progress)
-
-    return store.make(step, work)
+    return PreparedData.open(spec.path) if spec.path is not None and is_prepared(spec.path) else None
 
 
 def _call(spec: Spec, scale: str, out: Path, progress: Progress) -> None:
@@ -179,7 +184,8 @@ def _call(spec: Spec, scale: str, out: Path, progress: Progress) -> None:
     function(**{name: value for name, value in given.items() if name in known and value is not None})
 
 
-def _described(prepared: PreparedData, spec: Spec) -> Data:
+def described(prepared: PreparedData) -> Data:
+    """What plans need to know of a prepared data set."""
     domains = prepared.domains(None, None, None)
     counts = dict(zip(("paired", "source", "target"), domains.counts, strict=True))
     pools = prepared.manifest.pools

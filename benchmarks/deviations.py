@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from benchmarks.scale import Scale
     from benchmarks.step import Step
 
-METHOD = ("senm-vae", "senm-paired")
+BOOKKEEPING = ("log_every", "checkpoint_every", "compile", "max_skipped")  # these move no number
 
 
 def deviations(plan: TablePlan, scale: Scale, metrics: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -47,21 +47,35 @@ def _by_system(steps: list[Step]) -> dict[str, list[Step]]:
 def _of_system(system: str, steps: list[Step], plan: TablePlan) -> list[str]:
     """Differences between the settings used and the paper's, and settings that are guesses wherever they are used.
 
-    A setting that a row changes on purpose (an ablation) is no deviation: only what all rows share is reported.
+    A setting that a row changes on purpose (an ablation) is no deviation: only what all rows share is reported. Sizes
+    and lengths come in one sentence, points where the paper and the authors' code disagree in one each.
     """
     import baselines
+    from baselines.base import guesses
 
     kind = baselines.get(system)
-    paper = paper_settings(system)
     used = [type(kind.default_settings("paper")).model_validate(step.params["settings"]) for step in steps]
-    found = []
-    for path, theirs in paper.flat().items():
+    sizes, found = [], []
+    for path, theirs in paper_settings(system).flat().items():
         ours = [settings.flat()[path] for settings in used]
-        if all(value != theirs for value in ours) and len({repr(v) for v in ours}) == 1:
-            found.append(f"{system}: {path} {_word(ours[0])} instead of {_word(theirs)}{_why(used[0], path)}")
-    guessed = {path: why for settings in used for path, why in _guesses(settings).items()}
-    found += [f"{system}: {path} {_word(used[0].flat()[path])} is our guess: {why}" for path, why in guessed.items()]
-    return found
+        if path.rpartition(".")[2] in BOOKKEEPING or theirs in ours or len({repr(v) for v in ours}) > 1:
+            continue
+        why = _why(used[0], path)
+        text = f"{path} {_word(ours[0])} instead of {_word(theirs)}"
+        if why:
+            found.append(f"{system}: {text} ({why})")
+        else:
+            sizes.append(text)
+    reasons: dict[str, list[str]] = {}
+    for settings in used:
+        for path, why in guesses(settings).items():
+            entry = f"{path} {_word(used[0].flat()[path])}"
+            if entry not in reasons.setdefault(why, []):
+                reasons[why].append(entry)
+    guessed = [
+        f"{system}: our choice: {', '.join(paths)} ({why.removeprefix('ours: ')})" for why, paths in reasons.items()
+    ]
+    return [*([f"{system}: {', '.join(sizes)}"] if sizes else []), *found, *guessed]
 
 
 def paper_settings(system: str) -> Any:
@@ -69,24 +83,15 @@ def paper_settings(system: str) -> Any:
     import baselines
     from senm.config import PAIRED, PAPER
 
-    if system == "senm-vae":
-        return PAPER
-    if system == "senm-paired":
-        return PAIRED
-    return baselines.get(system).default_settings("paper")
-
-
-def _guesses(settings: Any) -> dict[str, str]:
-    from baselines.base import guesses
-
-    return guesses(settings)
+    own = {"senm-vae": PAPER, "senm-paired": PAIRED}
+    return own.get(system) or baselines.get(system).default_settings("paper")
 
 
 def _why(settings: Any, path: str) -> str:
     from senm.config import source_of
 
     source = source_of(settings, path)
-    return f" ({source})" if source else ""
+    return source
 
 
 def _word(value: Any) -> str:

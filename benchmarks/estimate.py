@@ -24,8 +24,16 @@ if TYPE_CHECKING:
 ACCEPTED = Path(__file__).resolve().parents[1] / "results" / "accepted"
 FILE = "throughput.json"
 # Millions of parameters at paper scale: a stored checkpoint has four bytes for each.
-PARAMETERS = {"senm-vae": 17.1, "senm-paired": 17.0, "c2n": 2.2, "dncnn": 0.6, "drunet": 32.6, "nafnet": 116.0,
-              "nafnet-finetune": 116.0, "esrgan": 16.7}
+PARAMETERS = {
+    "senm-vae": 17.1,
+    "senm-paired": 17.0,
+    "c2n": 2.2,
+    "dncnn": 0.6,
+    "drunet": 32.6,
+    "nafnet": 116.0,
+    "nafnet-finetune": 116.0,
+    "esrgan": 16.7,
+}
 IMAGE_BYTES = {"sidd": 256 * 256 * 3, "aim19": 510 * 339 * 3, "ntire20": 510 * 339 * 3}
 
 
@@ -86,7 +94,8 @@ class Estimate:
         for unit, amount in step.cost.items():
             system = str(step.params.get("system", step.params.get("kind", "")))
             rate = next(
-                (r for r in self.rates if (r.kind, r.system, r.scale, r.unit) == (step.kind, system, self.scale, unit)), None
+                (r for r in self.rates if (r.kind, r.system, r.scale, r.unit) == (step.kind, system, self.scale, unit)),
+                None,
             )
             if rate is None:
                 return None
@@ -126,8 +135,13 @@ class Estimate:
         todo, users = {step.key for step in missing(plan, store)}, plan.users()
         steps = [
             {
-                "key": step.key, "kind": step.kind, "label": step.label, "to do": step.key in todo,
-                "released": bool(step.released), "tables": users[step.key], "seconds": self.seconds(step),
+                "key": step.key,
+                "kind": step.kind,
+                "label": step.label,
+                "to do": step.key in todo,
+                "released": bool(step.released),
+                "tables": users[step.key],
+                "seconds": self.seconds(step),
                 "bytes": self.bytes(step, _image_bytes(step)),
             }
             for step in plan.steps()

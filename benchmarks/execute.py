@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,7 +111,8 @@ class Runner:
         def write(folder: Path) -> None:
             nonlocal made
             made = True
-            work(step, inputs, folder, self.bench)
+            with translated(step):
+                work(step, inputs, folder, self.bench)
             self._provenance(step, folder, time.monotonic() - started)
 
         try:
@@ -137,6 +139,26 @@ class Runner:
             "seconds": round(seconds, 3),
         }
         (folder / "provenance.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def translated(step: Step) -> Iterator[None]:
+    """Memory that runs out, and errors inside a user's own system, as sentences; our defects keep their traceback."""
+    import torch
+
+    import baselines
+
+    system = str(step.params.get("system", ""))
+    own = system in baselines.REGISTRY or not system
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        mend = "free memory on the device, or use another --device or a smaller scale"
+        raise MachineError(f"{step.label}: out of memory ({str(error).splitlines()[0]})", "", mend) from error
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
+        if own:
+            raise
+        raise TrainingError(f"{system!r} failed in the step {step.kind!r}: {type(error).__name__}: {error}") from error
 
 
 def missing(plan: Plan, store: Store) -> list[Step]:

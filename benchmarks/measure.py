@@ -26,14 +26,16 @@ def evaluate(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench)
     real = reference(step, bench)
     images = read_images(inputs["images"]) if "images" in inputs else real.noisy
     if images.names != real.names:
-        raise DataError(f"{len(images)} images were made for {len(real)} references", "the same names in the same order")
+        raise DataError(
+            f"{len(images)} images were made for {len(real)} references", "the same names in the same order"
+        )
     measurements, missing = [], {}
     with bench.progress.task(step.label, len(step.params["metrics"])) as task:
         for name in step.params["metrics"]:
             try:
                 measurements.append(_measure(METRICS[name], step, images, real))
             except Unavailable as error:
-                missing[name] = str(error)
+                missing[name] = str(error).replace(str(Path.home()), "~")
             task.advance(metric=name)
     record = EvaluationRecord(
         kind=step.params["kind"],

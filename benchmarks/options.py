@@ -97,7 +97,9 @@ def writable(what: str, folder: Path) -> None:
     if not present.is_dir():
         raise MachineError(f"{what}: {present} is a file", "a folder", f"choose another {what}")
     if not os.access(present, os.W_OK | os.X_OK):
-        raise MachineError(f"{what}: no permission to write to {present}", "a writable folder", f"choose another {what}")
+        raise MachineError(
+            f"{what}: no permission to write to {present}", "a writable folder", f"choose another {what}"
+        )
 
 
 def check_device(device: str) -> None:

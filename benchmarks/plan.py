@@ -30,6 +30,13 @@ class RowPlan:
     fit: Step | None = None
     reason: str = ""
 
+    @property
+    def network(self) -> Step | None:
+        """The step that makes the row's restorer, where it has one."""
+        step = self.evaluations.get("restoration")
+        images = step.inputs.get("images") if step else None
+        return images.inputs.get("model") if images else None
+
 
 @dataclass(frozen=True)
 class TablePlan:
@@ -102,11 +109,19 @@ class Planner:
         scale: the scale.
         fd: name of the Frechet distance that this machine can compute, 'fid' or 'fd_random'.
         released: identity -> sha256 of released checkpoints that may stand in for trainings.
+        weights: (table, row) -> published weights (`baselines.weights.Found`) that fill a row.
     """
 
-    def __init__(self, data: Data, scale: Scale, fd: str = "fid", released: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Data,
+        scale: Scale,
+        fd: str = "fid",
+        released: Mapping[str, str] | None = None,
+        weights: Mapping[tuple[str, str], Any] | None = None,
+    ) -> None:
         self.data, self.scale, self.fd = data, scale, fd
-        self.released = released or {}
+        self.released, self.weights = released or {}, weights or {}
 
     def table(self, spec: TableSpec, rows: Iterable[RowSpec], seeds: Iterable[int]) -> TablePlan:
         """The table with these rows planned for these replicates."""
@@ -117,21 +132,43 @@ class Planner:
         """One replicate of one row; a row that this project does not make is quoted from the paper."""
         if row.external:
             return self.external(spec, row, seed)
-        if not row.made:
-            return RowPlan(row, seed, "quoted" if row.paper else "none", reason="no implementation here")
+        found = self.weights.get((spec.id, row.id))
+        if not row.made and found is None:
+            return RowPlan(row, seed, "quoted" if row.paper else "none", reason=why_quoted(row))
         evaluations: dict[str, Step] = {}
         metrics = [column.metric for column in spec.columns if column.split not in SERVER]
         train = self.fit(row.noise, seed) if row.noise and row.noise.system != "real" else None
+        if found is not None and spec.task == "noise":
+            train = self.published(found)
         if spec.task == "noise" and row.noise:
             generated = self.sample(train, "validation", seed) if train else None
             evaluations["noise"] = self.evaluate("noise", row, generated, metrics, seed)
+        if found is not None and spec.task != "noise":
+            network = self.published(found)
+            evaluations["restoration"] = self.evaluate("restoration", row, self.restore(network), metrics, 0)
+            return RowPlan(row, seed, "released weights", evaluations)
         if row.restorer:
             network = self.fit_restorer(row.restorer, train, seed)
             evaluations["restoration"] = self.evaluate("restoration", row, self.restore(network), metrics, seed)
-        trained = [step for root in evaluations.values() for step in root.walk() if step.kind in ("fit", "fit-restorer")]
+        trained = [
+            step for root in evaluations.values() for step in root.walk() if step.kind in ("fit", "fit-restorer")
+        ]
         ready = bool(trained) and all(step.released for step in trained)
         filled: Filled = "plugin" if row.plugin else "released checkpoint" if ready else "trained"
+        filled = "released weights" if found is not None else filled
         return RowPlan(row, seed, filled, evaluations, train)
+
+    def published(self, found: Any) -> Step:
+        """Published weights in place of a training."""
+        each = found.release
+        maker = {"senm": "senm-vae", "senm-paired": "senm-paired"}.get(each.maker) or _system(each.maker)
+        return Step(
+            "weights",
+            f"train {maker} (published weights {each.file})",
+            {"release": each.name, "sha256": found.sha256, "system": maker},
+            sources=("benchmarks.external_rows", "baselines.weights"),
+            local={"file": str(found.path)},
+        )
 
     def external(self, spec: TableSpec, row: RowSpec, seed: int) -> RowPlan:
         """Score a folder of images that somebody else made."""
@@ -259,7 +296,22 @@ class Planner:
 
 def iterations(settings: Settings) -> int:
     """Training steps of a system's settings over all its stages, 0 for one that is fitted in closed form."""
-    return sum(int(value) for path, value in settings.flat().items() if path.rpartition(".")[2] == "iterations")
+    return sum(int(v) for path, v in settings.flat().items() if path.rpartition(".")[2] in ("iterations", "steps"))
+
+
+def why_quoted(row: RowSpec) -> str:
+    """Why a row is only quoted."""
+    from baselines.quoted import QUOTED
+
+    known = QUOTED.get(row.id)
+    return known.reason if known else "no implementation here"
+
+
+def _system(target: str) -> str:
+    """The registry name of a 'module:Class'; classes outside the registry are named by their target."""
+    import baselines
+
+    return next((name for name, known in baselines.REGISTRY.items() if known == target), target)
 
 
 def _module(system: str) -> str:

@@ -56,7 +56,9 @@ def _write(writer: object, split: str, clean: Images, noisy: Images) -> None:
     small = [tuple(side // FACTOR for side in size) for size in sizes]
     whole = len(set(sizes)) == 1
     declared = {
-        "clean": small[0] if whole else small, "noisy": small[0] if whole else small, "high": sizes[0] if whole else sizes
+        "clean": small[0] if whole else small,
+        "noisy": small[0] if whole else small,
+        "high": sizes[0] if whole else sizes,
     }
     pools = writer.pool(split, [{"name": name} for name in clean.names], declared)  # type: ignore[attr-defined]
     for i, (height, width) in enumerate(sizes):

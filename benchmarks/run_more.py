@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.options import RUNS, STORE
+from benchmarks.cli_options import with_options
+from benchmarks.options import RUNS, STORE, Options
 
 Out = Annotated[Path, typer.Option(help="Folder of results.")]
 StoreRoot = Annotated[Path, typer.Option("--store", help="Folder of the store.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
+Images = Annotated[
+    Path | None, typer.Option(help="Folder of restored images, named after their input, instead of a row.")
+]
 PASS_ON: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -30,13 +34,17 @@ def add_to(app: typer.Typer) -> None:
     ):
         _pass_on(app, name, text)
     for name, text, commands in (
-        ("store", "Look after the store of results.", (store_ls, store_verify, store_gc, store_export)),
-        ("submit", "Write the files that the benchmark servers take.", (submit_sidd, submit_dnd)),
-        ("scores", "Keep the scores that the servers returned.", (scores_add, scores_list)),
+        (
+            "store",
+            "Look after the store of results.",
+            {"ls": store_ls, "verify": store_verify, "gc": store_gc, "export": store_export},
+        ),
+        ("submit", "Write the files that the benchmark servers take.", {"sidd": submit_sidd, "dnd": submit_dnd}),
+        ("scores", "Keep the scores that the servers returned.", {"add": scores_add, "list": scores_list}),
     ):
         group = typer.Typer(no_args_is_help=True, help=text)
-        for command in commands:
-            group.command(command.__name__.partition("_")[2])(command)
+        for word, command in commands.items():
+            group.command(word)(command)
         app.add_typer(group, name=name)
 
 
@@ -98,7 +106,9 @@ def store_verify(store: StoreRoot = STORE) -> None:
 
 def store_gc(
     store: StoreRoot = STORE,
-    everything: Annotated[bool, typer.Option("--all", help="Remove finished results too, not only left-overs.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Remove finished results too, not only left-overs.")
+    ] = False,
 ) -> None:
     """Remove left-overs of stopped runs."""
     from benchmarks.upkeep import gc
@@ -117,26 +127,33 @@ def store_export(
     export(store, key, name)
 
 
+@with_options
 def submit_sidd(
-    images: Annotated[Path, typer.Argument(help="Folder of the 1280 restored blocks, by name of their input.")],
-    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("submission-sidd"),
+    images: Images = None,
+    table: Annotated[str, typer.Option(help="Table of the row.")] = "table2",
+    to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("submission-sidd"),
     mat: Annotated[bool, typer.Option("--mat", help="Write the older SubmitSrgb.mat as well.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Only check an existing SubmitSrgb.csv in the folder.")] = False,
-) -> None:
-    """Write SubmitSrgb.csv for the SIDD benchmark, and check it by reading it back."""
-    from benchmarks.submit import run_sidd
+    *,
+    options: Options,
+) -> int:
+    """Write SubmitSrgb.csv for the SIDD benchmark from a row or a folder, and check it by reading it back."""
+    from benchmarks.submissions import submit
 
-    run_sidd(images, out, mat, check)
+    return submit("sidd", images, table, to, mat, options)
 
 
+@with_options
 def submit_dnd(
-    images: Annotated[Path, typer.Argument(help="Folder of the 1000 restored crops, by name of their input.")],
-    out: Annotated[Path, typer.Option(help="Folder for the 50 bundles.")] = Path("submission-dnd"),
-) -> None:
-    """Write the 50 bundles for the DND benchmark, and check them by reading them back."""
-    from benchmarks.submit import run_dnd
+    images: Images = None,
+    table: Annotated[str, typer.Option(help="Table of the row.")] = "table2",
+    to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("submission-dnd"),
+    *,
+    options: Options,
+) -> int:
+    """Write the 50 bundles for the DND benchmark from a row or a folder, and check them by reading them back."""
+    from benchmarks.submissions import submit
 
-    run_dnd(images, out)
+    return submit("dnd", images, table, to, False, options)
 
 
 def scores_add(

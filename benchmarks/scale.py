@@ -13,7 +13,9 @@ class Scale(Settings):
 
     name: str
     train_images: int | None = Field(None, description="clean images that get synthetic noise for a restorer")
-    validation_images: int | None = Field(None, description="validation images that are generated, restored and measured")
+    validation_images: int | None = Field(
+        None, description="validation images that are generated, restored and measured"
+    )
     released: bool = Field(False, description="checkpoints of results/checkpoints stand in for equal trainings")
     deterministic: bool = Field(False, description="deterministic algorithms by default on the CPU")
     strips: int = Field(2, description="photographs shown in the report")

@@ -72,7 +72,9 @@ def data_for(spec: TableSpec, options: Options) -> datasets.Spec | str:
     if spec.task == "sr" and not own and any(each.kind == "sidd" for each in given):
         return f"{spec.id} needs --data {spec.paper_data}:PATH beside SIDD"
     if not usable:
-        return f"{spec.id} cannot run on {', '.join(each.kind for each in given)}; it needs --data {spec.paper_data}:PATH"
+        return (
+            f"{spec.id} cannot run on {', '.join(each.kind for each in given)}; it needs --data {spec.paper_data}:PATH"
+        )
     others = [each for each in usable if each.kind not in datasets.SUPER_RESOLUTION]
     return (own or others or usable)[0]
 
@@ -105,6 +107,7 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
     store = Store(options.store)
     fd = "fd_random" if METRICS["fid"].missing() else "fid"
     released = by_identity() if size.released and not options.retrain else {}
+    weights = _weights(options, progress)
     loaded: dict[tuple[str, bool], datasets.Data] = {}
     plans: list[TablePlan] = []
     for spec in specs:
@@ -118,9 +121,21 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
                 if run
                 else datasets.foresee(source, size.name, spec.task, store)
             )
-        planner = Planner(loaded[place], size, fd, released)
+        planner = Planner(loaded[place], size, fd, released, weights)
         plans.append(planner.table(spec, rows[spec.id], options.seeds))
     return Prepared(Plan(tuple(plans), size, options.seeds), store, fd, skipped)
+
+
+def _weights(options: Options, progress: Progress) -> dict[tuple[str, str], object]:
+    """Published weights of `--weights` by the rows that they fill; says what is missing and where to get it."""
+    if options.weights is None:
+        return {}
+    from baselines.weights import scan
+
+    found = scan(options.weights)
+    for each in found:
+        progress.say(each.sentence)
+    return {place: each for each in found if each.usable for place in each.release.rows}
 
 
 def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
@@ -143,7 +158,7 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
     for name, reason in ready.skipped.items():
         progress.say(f"{name} is left out: {reason}")
     if missing(ready.plan, ready.store):
-        for line in plan_lines(ready.plan, ready.store):
+        for line in plan_lines(ready.plan, ready.store, trainings=True):
             progress.say(line)
     data = {each.data.fingerprint: each.data.prepared for each in ready.plan.tables if each.data.prepared is not None}
     bench = Bench(options.device, data, progress, ready.store.workdir)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("senm", "baselines", "benchmarks")
-# These hold settings (already part of a step's parameters), the map of names, messages and progress: they move no number.
+# Settings (already part of a step's parameters), the map of names, messages and progress: they move no number.
 NEUTRAL = frozenset({"baselines", "senm.config", "senm.errors", "senm.progress", "senm.__main__", "benchmarks.record"})
 
 
@@ -148,7 +148,12 @@ def _code_digest(path: Path) -> str:
     tree = ast.parse(path.read_bytes())
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+        ):
             body[0].value = ast.Constant(value=None)
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 

@@ -140,7 +140,8 @@ def release(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) 
     found = locate(step.identity, bench.checkpoints)
     if found is None or found.sha256 != step.released:
         raise DataError(
-            f"the released checkpoint for {step.label!r} is missing or was changed", "the files as committed",
+            f"the released checkpoint for {step.label!r} is missing or was changed",
+            "the files as committed",
             "git checkout results/checkpoints, or train with --retrain",
         )
     shutil.copytree(found.folder, folder / "model")

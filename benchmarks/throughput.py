@@ -52,7 +52,8 @@ def measure_noise(system: str, scale: str, device: str, iterations: tuple[int, i
     model = baselines.get(system)
     domains = made_up()
     settings = model.default_settings(scale)
-    rates, trained = [], None
+    rates: list[Rate] = []
+    trained: Any = None
     if count(settings):
         times = []
         for length in iterations:
@@ -64,13 +65,17 @@ def measure_noise(system: str, scale: str, device: str, iterations: tuple[int, i
                 times.append(time.monotonic() - started)
         rates.append(_rate("fit", system, scale, "iterations", iterations, times))
     else:
-        trained = model.fit(domains, settings, seed=0, device=device, workdir=Path(tempfile.gettempdir()), progress=progress)
+        trained = model.fit(
+            domains, settings, seed=0, device=device, workdir=Path(tempfile.gettempdir()), progress=progress
+        )
     run = lambda part: list(trained.sample(part, seed=0, device=device, progress=progress))  # noqa: E731
     rates.append(_images("sample", system, scale, run, domains.source))
     return rates
 
 
-def measure_restorer(system: str, scale: str, device: str, iterations: tuple[int, int], progress: Progress) -> list[Rate]:
+def measure_restorer(
+    system: str, scale: str, device: str, iterations: tuple[int, int], progress: Progress
+) -> list[Rate]:
     """Training iterations and restored images a second of a restorer."""
     import baselines
 
@@ -78,7 +83,8 @@ def measure_restorer(system: str, scale: str, device: str, iterations: tuple[int
     factor = int(restorer.capabilities.factor)
     side = 256 if factor == 1 else 64
     domains = made_up(side=side, factor=factor)
-    times, trained = [], None
+    times: list[float] = []
+    trained: Any = None
     for length in iterations:
         with tempfile.TemporaryDirectory() as work:
             settings = shortened(restorer.default_settings(scale), length)
@@ -86,8 +92,14 @@ def measure_restorer(system: str, scale: str, device: str, iterations: tuple[int
             if system.endswith("-finetune"):
                 start = Path(work) / "start"
                 base = baselines.get(system.removesuffix("-finetune"))
-                base.fit([domains.paired], shortened(base.default_settings(scale), 1), seed=0, device=device,
-                         workdir=Path(work) / "base", progress=progress).save(start)
+                base.fit(
+                    [domains.paired],
+                    shortened(base.default_settings(scale), 1),
+                    seed=0,
+                    device=device,
+                    workdir=Path(work) / "base",
+                    progress=progress,
+                ).save(start)
             started = time.monotonic()
             trained = restorer.fit(
                 [domains.paired], settings, seed=0, device=device, workdir=Path(work), progress=progress, start=start
@@ -104,7 +116,7 @@ def shortened(settings: Any, length: int) -> Any:
     changed: dict[str, Any] = {}
     for name in type(settings).model_fields:
         value = getattr(settings, name)
-        if name == "iterations":
+        if name in ("iterations", "steps"):
             changed[name] = length
         elif name == "milestones":
             changed[name] = ()
@@ -117,7 +129,9 @@ def shortened(settings: Any, length: int) -> Any:
 
 def _rate(kind: str, system: str, scale: str, unit: str, lengths: tuple[int, int], times: list[float]) -> Rate:
     passed = max(times[1] - times[0], 1e-6)
-    return Rate(kind=kind, system=system, scale=scale, unit=unit, per_second=round((lengths[1] - lengths[0]) / passed, 4))
+    return Rate(
+        kind=kind, system=system, scale=scale, unit=unit, per_second=round((lengths[1] - lengths[0]) / passed, 4)
+    )
 
 
 def _images(kind: str, system: str, scale: str, run: Any, images: Any) -> Rate:

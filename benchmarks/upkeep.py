@@ -22,15 +22,20 @@ def verify(root: Path) -> int:
     damaged = Store(root).verify()
     for entry in damaged:
         print(f"{entry.key[:12]}  {entry.kind:12}  {entry.label}{_fault(entry)}")
-    print("the store is sound" if not damaged else f"{len(damaged)} damaged: the next run makes them again", file=sys.stderr)
+    print(
+        "the store is sound" if not damaged else f"{len(damaged)} damaged: the next run makes them again",
+        file=sys.stderr,
+    )
     return 3 if damaged else 0
 
 
 def gc(root: Path, everything: bool = False) -> None:
     """Remove left-overs, or everything that is stored."""
     removed = Store(root).gc(keep=() if everything else None)
-    print(f"{len(removed.keys)} results and {removed.leftovers} left-overs removed, {size(removed.bytes)} freed",
-          file=sys.stderr)
+    print(
+        f"{len(removed.keys)} results and {removed.leftovers} left-overs removed, {size(removed.bytes)} freed",
+        file=sys.stderr,
+    )
 
 
 def export(root: Path, key: str, name: str) -> None:
@@ -45,7 +50,10 @@ def export(root: Path, key: str, name: str) -> None:
     if len(found) != 1:
         raise UsageError(f"{len(found)} results have a key that begins with {key!r}", "one", "run store ls")
     out = copy(found[0].path, name)
-    print(f"{found[0].label}: {size(sum(p.stat().st_size for p in out.rglob('*') if p.is_file()))} in {out}", file=sys.stderr)
+    print(
+        f"{found[0].label}: {size(sum(p.stat().st_size for p in out.rglob('*') if p.is_file()))} in {out}",
+        file=sys.stderr,
+    )
 
 
 def size(count: float) -> str:

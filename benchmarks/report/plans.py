@@ -21,12 +21,18 @@ WORDS = {
 }
 
 
-def plan_lines(plan: Plan, store: Store, estimate: Estimate | None = None) -> list[str]:
-    """One line a step: what it does, its state, its estimated time, the tables that use it; then the totals."""
+def plan_lines(plan: Plan, store: Store, estimate: Estimate | None = None, trainings: bool = False) -> list[str]:
+    """One line a step: what it does, its state, its estimated time, the tables that use it; then the totals.
+
+    Args:
+        trainings: list the trainings only.
+    """
     steps, users = plan.steps(), plan.users()
     todo = {step.key for step in missing(plan, store)}
     lines = []
     for step in steps:
+        if trainings and step.kind not in ("fit", "fit-restorer"):
+            continue
         state = "to do" if step.key in todo else "stored" if store.has(step.key) else "not needed"
         if step.released and step.key in todo:
             state = "released"

@@ -95,7 +95,9 @@ def _foot(result: TableResult, screen: Console) -> None:
 
     verdicts = [cell.verdict for cell in result.cells if cell.verdict and cell.verdict != "not comparable"]
     if verdicts:
-        counts = ", ".join(f"{verdicts.count(v)} {v} {MARKS[v]}" for v in ("match", "within spread", "differs") if v in verdicts)
+        counts = ", ".join(
+            f"{verdicts.count(v)} {v} {MARKS[v]}" for v in ("match", "within spread", "differs") if v in verdicts
+        )
         screen.print(Text(f"verdicts: {counts}"))
     else:
         reasons = sorted({cell.verdict_reason for cell in result.cells if cell.verdict == "not comparable"})
@@ -129,4 +131,3 @@ def claim_text(claim: ClaimResult) -> object:
     if claim.deciding:
         text.append(f" [{'; '.join(claim.deciding[:3])}{'; ...' if len(claim.deciding) > 3 else ''}]", style="dim")
     return text
-

@@ -10,8 +10,26 @@ from benchmarks.record import Cell, Column, TableResult
 from benchmarks.report.terminal import number
 
 FIELDS = (
-    "table", "row", "label", "paired", "filled", "column", "metric", "split", "better", "state", "mean", "spread",
-    "values", "interval_low", "interval_high", "images", "paper", "verdict", "verdict_reason", "reason",
+    "table",
+    "row",
+    "label",
+    "paired",
+    "filled",
+    "column",
+    "metric",
+    "split",
+    "better",
+    "state",
+    "mean",
+    "spread",
+    "values",
+    "interval_low",
+    "interval_high",
+    "images",
+    "paper",
+    "verdict",
+    "verdict_reason",
+    "reason",
 )
 
 
@@ -38,10 +56,13 @@ def markdown(result: TableResult) -> str:
     """A Markdown page: our number and the printed one in each cell, claims, notes, deviations."""
     head = ["row", "pairs", "filled", *(_head(column) for column in result.columns)]
     lines = [
-        f"# {result.table}: {result.caption}", "",
+        f"# {result.table}: {result.caption}",
+        "",
         f"Data: {result.data}; scale: {result.scale}; seeds: {', '.join(str(s) for s in result.seeds)}. "
-        "Each cell: ours (paper).", "",
-        "| " + " | ".join(head) + " |", "|" + "---|" * len(head),
+        "Each cell: ours (paper).",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
     ]
     for row in result.rows:
         cells = [_both(result.cell(row.id, column.id), column) for column in result.columns]
@@ -49,9 +70,16 @@ def markdown(result: TableResult) -> str:
     if result.claims:
         lines += ["", "## Claims", "", "| claim | here | printed cells | decided by |", "|---|---|---|---|"]
         for claim in result.claims:
-            words = [f"{claim.text} ({claim.place})", claim.ours, claim.printed, "; ".join(claim.deciding) or claim.reason]
+            words = [
+                f"{claim.text} ({claim.place})",
+                claim.ours,
+                claim.printed,
+                "; ".join(claim.deciding) or claim.reason,
+            ]
             lines.append("| " + " | ".join(_escape(word) for word in words) + " |")
-    reasons = sorted({f"{c.row}: {c.reason}" for c in result.cells if c.state in ("not run", "needs server") and c.reason})
+    reasons = sorted(
+        {f"{c.row}: {c.reason}" for c in result.cells if c.state in ("not run", "needs server") and c.reason}
+    )
     for title, items in (("Notes", result.notes), ("Not as in the paper", result.deviations), ("Empty cells", reasons)):
         if items:
             lines += ["", f"## {title}", "", *(f"- {item}" for item in items)]
@@ -70,12 +98,26 @@ def comma_separated(result: TableResult) -> str:
         low, high = cell.interval or ("", "")
         writer.writerow(
             {
-                "table": result.table, "row": cell.row, "label": row.label, "paired": row.paired, "filled": row.filled,
-                "column": cell.column, "metric": column.metric, "split": column.split, "better": column.better,
-                "state": cell.state, "mean": cell.mean, "spread": cell.spread,
-                "values": " ".join(repr(value) for value in cell.values), "interval_low": low, "interval_high": high,
-                "images": cell.images, "paper": cell.paper, "verdict": cell.verdict,
-                "verdict_reason": cell.verdict_reason, "reason": cell.reason,
+                "table": result.table,
+                "row": cell.row,
+                "label": row.label,
+                "paired": row.paired,
+                "filled": row.filled,
+                "column": cell.column,
+                "metric": column.metric,
+                "split": column.split,
+                "better": column.better,
+                "state": cell.state,
+                "mean": cell.mean,
+                "spread": cell.spread,
+                "values": " ".join(repr(value) for value in cell.values),
+                "interval_low": low,
+                "interval_high": high,
+                "images": cell.images,
+                "paper": cell.paper,
+                "verdict": cell.verdict,
+                "verdict_reason": cell.verdict_reason,
+                "reason": cell.reason,
             }
         )
     return stream.getvalue()
@@ -85,9 +127,12 @@ def latex(result: TableResult) -> str:
     """A booktabs tabular of the paper's columns; the best of our numbers in each column is bold."""
     columns = [column for column in result.columns if not column.extra]
     lines = [
-        "% needs \\usepackage{booktabs}", f"% {result.table}, data {result.data}, scale {result.scale}",
-        "\\begin{tabular}{ll" + "r" * len(columns) + "}", "\\toprule",
-        " & ".join(["System", "Pairs", *(_tex(_head(column)) for column in columns)]) + " \\\\", "\\midrule",
+        "% needs \\usepackage{booktabs}",
+        f"% {result.table}, data {result.data}, scale {result.scale}",
+        "\\begin{tabular}{ll" + "r" * len(columns) + "}",
+        "\\toprule",
+        " & ".join(["System", "Pairs", *(_tex(_head(column)) for column in columns)]) + " \\\\",
+        "\\midrule",
     ]
     best = {column.id: _best(result, column) for column in columns}
     for row in result.rows:
@@ -106,7 +151,9 @@ def latex(result: TableResult) -> str:
 
 def _best(result: TableResult, column: Column) -> float | None:
     rows = {row.id for row in result.rows if row.id != "real"}
-    values = [cell.mean for cell in result.cells if cell.column == column.id and cell.row in rows and cell.mean is not None]
+    values = [
+        cell.mean for cell in result.cells if cell.column == column.id and cell.row in rows and cell.mean is not None
+    ]
     if not values:
         return None
     return min(values) if column.better == "lower" else max(values)

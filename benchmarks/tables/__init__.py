@@ -125,13 +125,23 @@ def noise_columns() -> tuple[Column, ...]:
         Column(id="fid", label="FID", metric="fid", split="validation", better="lower", digits=2),
         Column(id="kld", label="KLD", metric="kld_senm_official", split="validation", better="lower"),
         Column(id="psnr", label="PSNR", metric="psnr_rgb_uint8", split="validation", better="higher", digits=2),
-        Column(id="kld-residual", label="KLD residual", metric="kld_neca", split="validation", better="lower", extra=True),
         Column(
-            id="correlation", label="correlation error", metric="noise_correlation_error", split="validation",
-            better="lower", extra=True,
+            id="kld-residual", label="KLD residual", metric="kld_neca", split="validation", better="lower", extra=True
         ),
         Column(
-            id="variance", label="variance error", metric="variance_curve_error", split="validation", better="lower",
+            id="correlation",
+            label="correlation error",
+            metric="noise_correlation_error",
+            split="validation",
+            better="lower",
+            extra=True,
+        ),
+        Column(
+            id="variance",
+            label="variance error",
+            metric="variance_curve_error",
+            split="validation",
+            better="lower",
             extra=True,
         ),
     )
@@ -144,11 +154,21 @@ def sr_columns() -> tuple[Column, ...]:
         Column(id="ssim", label="SSIM", metric="ssim_2d_valid_rgb", split="validation", better="higher", digits=4),
         Column(id="lpips", label="LPIPS", metric="lpips_alex", split="validation", better="lower"),
         Column(
-            id="psnr-border4", label="PSNR border 4", metric="psnr_rgb_uint8_border4", split="validation",
-            better="higher", digits=2, extra=True,
+            id="psnr-border4",
+            label="PSNR border 4",
+            metric="psnr_rgb_uint8_border4",
+            split="validation",
+            better="higher",
+            digits=2,
+            extra=True,
         ),
         Column(
-            id="ssim-border4", label="SSIM border 4", metric="ssim_2d_valid_rgb_border4", split="validation",
-            better="higher", digits=4, extra=True,
+            id="ssim-border4",
+            label="SSIM border 4",
+            metric="ssim_2d_valid_rgb_border4",
+            split="validation",
+            better="higher",
+            digits=4,
+            extra=True,
         ),
     )

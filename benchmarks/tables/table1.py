@@ -29,9 +29,7 @@ ROWS = (
     RowSpec("senm-all", "SeNM-VAE", "all", FULL, DNCNN),
     RowSpec("real", "Real noise", "all", Noise("real", PAIRED), Restoration("dncnn", pairs=ALL)),
     RowSpec("gaussian", "White Gaussian", "10", Noise("gaussian", Mix(10, 0, 0)), DNCNN, paper=False),
-    RowSpec(
-        "heteroscedastic", "Heteroscedastic Gaussian", "all", Noise("heteroscedastic", PAIRED), DNCNN, paper=False
-    ),
+    RowSpec("heteroscedastic", "Heteroscedastic Gaussian", "all", Noise("heteroscedastic", PAIRED), DNCNN, paper=False),
 )
 
 TABLE = TableSpec(
@@ -42,8 +40,8 @@ TABLE = TableSpec(
     columns=noise_columns(),
     paper_data="sidd",
     notes=(
-        "The official KLD compares grey-level histograms of whole images, so white Gaussian noise of the right level is "
-        "hard to beat in it; it has a floor of about 0.0035 between two draws of the same noise. The residual KLD, the "
+        "The official KLD compares grey-level histograms of whole images, so white Gaussian noise of the right level "
+        "is hard to beat in it; it has a floor of about 0.0035 between two draws of the same noise. The residual KLD, the "
         "correlation error and the variance error see the structure of the noise.",
     ),
 )

@@ -14,7 +14,9 @@ def alone(name: str, pairs: int | None) -> RowSpec:
 
 def augmented(pairs: int) -> RowSpec:
     """DRUNet trained on the pairs and on synthetic noise put on the clean images of the source domain."""
-    return RowSpec(f"senm-{pairs}", "SeNM-VAE", str(pairs), semi(pairs), Restoration("drunet", pairs=pairs, pool="source"))
+    return RowSpec(
+        f"senm-{pairs}", "SeNM-VAE", str(pairs), semi(pairs), Restoration("drunet", pairs=pairs, pool="source")
+    )
 
 
 def server_columns(names: tuple[str, ...] = ("bench", "dnd")) -> tuple[Column, ...]:
@@ -22,8 +24,13 @@ def server_columns(names: tuple[str, ...] = ("bench", "dnd")) -> tuple[Column, .
     groups = {"bench": "SIDD benchmark", "dnd": "DND benchmark"}
     return tuple(
         Column(
-            id=f"{name}-{kind}", label=kind.upper(), metric=f"{kind}_server", split=name, better="higher",
-            group=groups[name], digits=2 if kind == "psnr" else 3,
+            id=f"{name}-{kind}",
+            label=kind.upper(),
+            metric=f"{kind}_server",
+            split=name,
+            better="higher",
+            group=groups[name],
+            digits=2 if kind == "psnr" else 3,
         )
         for name in names
         for kind in ("psnr", "ssim")
@@ -36,12 +43,26 @@ def validation_columns(ssim: str, other: str) -> tuple[Column, ...]:
     digits = 4 if ssim == "ssim_2d_valid_rgb" else 3
     return (
         Column(
-            id="val-psnr", label="PSNR", metric="psnr_rgb_uint8", split="validation", better="higher", group=group, digits=2
+            id="val-psnr",
+            label="PSNR",
+            metric="psnr_rgb_uint8",
+            split="validation",
+            better="higher",
+            group=group,
+            digits=2,
         ),
-        Column(id="val-ssim", label="SSIM", metric=ssim, split="validation", better="higher", group=group, digits=digits),
         Column(
-            id="val-ssim-other", label=f"SSIM ({'3-D' if '3d' in other else '2-D'})", metric=other, split="validation",
-            better="higher", group=group, digits=4, extra=True,
+            id="val-ssim", label="SSIM", metric=ssim, split="validation", better="higher", group=group, digits=digits
+        ),
+        Column(
+            id="val-ssim-other",
+            label=f"SSIM ({'3-D' if '3d' in other else '2-D'})",
+            metric=other,
+            split="validation",
+            better="higher",
+            group=group,
+            digits=4,
+            extra=True,
         ),
     )
 
@@ -71,5 +92,7 @@ TABLE = TableSpec(
     rows=ROWS,
     columns=(*validation_columns("ssim_2d_valid_rgb", "ssim_3d_uint8"), *server_columns()),
     paper_data="sidd",
-    notes=("Validation SSIM is the two-dimensional one, as in the paper's table 2; table 3 uses the three-dimensional one.",),
+    notes=(
+        "Validation SSIM is the two-dimensional one, as in the paper's table 2; table 3 has the three-dimensional one.",
+    ),
 )
