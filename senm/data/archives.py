@@ -115,6 +115,6 @@ def image_folder(folder: Path) -> Path:
             return folder
         inside = [p for p in folder.iterdir() if p.is_dir() and p.name != "__MACOSX"]
         if len(inside) != 1:
-            what = f"holds {len(inside)} folders" if inside else "holds no image"
-            raise DataError(f"{folder} {what} and no image", "one folder of images", "check the archive or folder")
+            what = f"{len(inside)} folders and no image" if inside else "no image"
+            raise DataError(f"{folder} holds {what}", "one folder of images", "check the archive or folder")
         folder = inside[0]

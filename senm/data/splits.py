@@ -46,7 +46,7 @@ def split(rule: str, groups: Sequence[str], seed: int) -> dict[str, np.ndarray]:
                 "source": halves[: count // 2], "target": halves[count // 2 :]}
     scenes = sorted(set(groups))
     if len(scenes) < 3:
-        raise DataError(f"{len(scenes)} scenes", "at least 3 for the split by photograph",
+        raise DataError(f"{len(scenes)} different scenes", "at least 3 for the split by photograph",
                         "use the split rule 'authors'")
     order = seeding.rng("split scenes", seed).permutation(len(scenes))
     first = max(1, round(len(scenes) / 10))
