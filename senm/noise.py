@@ -73,5 +73,5 @@ def image_noise(model: Network, names: Sequence[str], size: tuple[int, int], see
                 part = (window[0] // by, window[1] // by, window[2] // by, window[3] // by)
             noise[latent].append(torch.stack([
                 cell_noise(channels, (h, w), (seed, name, latent, layer), device, part) for name in names
-            ]))
+            ]).permute(0, 3, 1, 2))
     return noise
