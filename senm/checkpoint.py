@@ -171,8 +171,9 @@ def paired_to_authors(model: PairedVAE) -> dict[str, Tensor]:
 
 def level_from_authors(source: str | Path | Mapping[str, Any]) -> LevelNet:
     """The level network from the authors' layout."""
-    model = LevelNet()
-    load_exactly(model, read_state_dict(source), LEVEL_NAMES, "the level network")
+    what, state = "the level network", read_state_dict(source)
+    model = LevelNet(shape_of(state, "net.0.weight", what)[0])
+    load_exactly(model, state, LEVEL_NAMES, what)
     return model
 
 

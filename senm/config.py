@@ -140,6 +140,7 @@ class LossSettings(Settings):
         json_schema_extra={"source": "code: 0.1; paper 4.2 names the term and no weight"},
     )
     critic_filters: int = Field(64, ge=1, description="base filters of the PatchGAN critic")
+    level_filters: int = Field(64, ge=1, description="base filters of the level network")
     level_weight: float = Field(
         1.0, ge=0, description="L1 loss of the level network",
         json_schema_extra={"source": "code: 1; paper 3.2 names the network and no loss"},
@@ -206,26 +207,26 @@ PAPER = AUTHORS.but(
 )
 SHORT = AUTHORS.but(
     network=dict(nf=16, zn_dim=8, nls=(2, 2), growth=16),
-    loss=dict(anneal_steps=2_000, lpips_weight=0.0, critic_filters=16),
+    loss=dict(anneal_steps=2_000, lpips_weight=0.0, critic_filters=16, level_filters=16),
     train=dict(iterations=12_000, lr=4e-4, crop=48, milestones=(6_000, 9_000, 10_800, 11_400),
                checkpoint_every=500, log_every=50),
 )
 SMOKE = SHORT.but(
     network=dict(nf=8, zn_dim=4, nls=(1, 1), growth=8),
-    loss=dict(anneal_steps=10, critic_filters=8),
+    loss=dict(anneal_steps=10, critic_filters=8, level_filters=8),
     train=dict(iterations=24, batch=6, crop=32, milestones=(12, 18, 21, 23), checkpoint_every=8, log_every=4),
 )
 
 PAIRED = PairedModelSettings()
 PAIRED_SHORT = PAIRED.but(
     network=dict(nf=16, nls=(2, 2), growth=16),
-    loss=dict(anneal_steps=2_000, lpips_weight=0.0, critic_filters=16),
+    loss=dict(anneal_steps=2_000, lpips_weight=0.0, critic_filters=16, level_filters=16),
     train=dict(iterations=12_000, lr=4e-4, crop=48, batch=8, milestones=(6_000, 9_000, 10_800, 11_400),
                checkpoint_every=500, log_every=50),
 )
 PAIRED_SMOKE = PAIRED_SHORT.but(
     network=dict(nf=8, nls=(1, 1), growth=8),
-    loss=dict(anneal_steps=10, critic_filters=8),
+    loss=dict(anneal_steps=10, critic_filters=8, level_filters=8),
     train=dict(iterations=24, batch=6, crop=32, milestones=(12, 18, 21, 23), checkpoint_every=8, log_every=4),
 )
 

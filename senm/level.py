@@ -48,15 +48,19 @@ def keep_mean(generated: Tensor, x: Tensor) -> Tensor:
 
 
 class LevelNet(nn.Module):
-    """Noisy image (B, 3, H, W) in [0, 1] -> predicted level (B,); sides of at least 16 pixels."""
+    """Noisy image (B, 3, H, W) in [0, 1] -> predicted level (B,); sides of at least 16 pixels.
 
-    def __init__(self) -> None:
+    Args:
+        filters: of the first convolution; the authors' network has 64.
+    """
+
+    def __init__(self, filters: int = 64) -> None:
         super().__init__()
-        widths = [3, 64, 128, 256, 512]
+        widths = [3, filters, 2 * filters, 4 * filters, 8 * filters]
         self.convs = nn.ModuleList(
             nn.Conv2d(i, o, 4, stride=2, padding=1) for i, o in pairwise(widths)
         )
-        self.dense = nn.ModuleList(nn.Linear(i, o) for i, o in ((512, 256), (256, 128), (128, 1)))
+        self.dense = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise([8 * filters, 4 * filters, 2 * filters, 1]))
 
     def forward(self, y: Tensor) -> Tensor:
         h = y

@@ -67,12 +67,12 @@ class Training:
                 self.model: SeNMVAE | PairedVAE = SeNMVAE(settings.network)
             else:
                 self.model = PairedVAE(settings.network)
-            self.level_net, self.critic = LevelNet(), Critic(s.critic_filters)
+            self.level_net, self.critic = LevelNet(s.level_filters), Critic(s.critic_filters)
         for network in (self.model, self.level_net, self.critic):
             network.to(self.device)
         self.perceptual = Perceptual(s.lpips_range == "minus_one_one").to(self.device) if s.lpips_weight else None
-        self.optimiser = torch.optim.Adam([*self.model.parameters(), *self.level_net.parameters()], lr=t.lr)
-        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=t.lr)
+        self.optimiser = torch.optim.Adam([*self.model.parameters(), *self.level_net.parameters()], lr=t.lr, fused=True)
+        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=t.lr, fused=True)
         self.step, self.health = 0, Health()
         self.forward: Callable[..., Any] = torch.compile(self.model, dynamic=True) if t.compile else self.model
 
