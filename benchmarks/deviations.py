@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.systems import get
+
 if TYPE_CHECKING:
     from benchmarks.plan import TablePlan
     from benchmarks.scale import Scale
@@ -50,10 +52,9 @@ def _of_system(system: str, steps: list[Step], plan: TablePlan) -> list[str]:
     A setting that a row changes on purpose (an ablation) is no deviation: only what all rows share is reported. Sizes
     and lengths come in one sentence, points where the paper and the authors' code disagree in one each.
     """
-    import baselines
     from baselines.base import guesses
 
-    kind = baselines.get(system)
+    kind = get(system)
     used = [type(kind.default_settings("paper")).model_validate(step.params["settings"]) for step in steps]
     sizes, found = [], []
     for path, theirs in paper_settings(system).flat().items():
@@ -80,11 +81,10 @@ def _of_system(system: str, steps: list[Step], plan: TablePlan) -> list[str]:
 
 def paper_settings(system: str) -> Any:
     """The settings that the paper states for a system: the `paper` dialect of the method, the paper scale of others."""
-    import baselines
     from senm.config import PAIRED, PAPER
 
     own = {"senm-vae": PAPER, "senm-paired": PAIRED}
-    return own.get(system) or baselines.get(system).default_settings("paper")
+    return own.get(system) or get(system).default_settings("paper")
 
 
 def _why(settings: Any, path: str) -> str:

@@ -11,6 +11,7 @@ from benchmarks.datasets import Data, listing
 from benchmarks.record import Filled
 from benchmarks.scale import Scale
 from benchmarks.step import Step, unique
+from benchmarks.systems import get, module_of, registered
 from benchmarks.tables import Mix, Noise, Restoration, RowSpec, TableSpec
 from senm.config import Settings
 
@@ -89,9 +90,7 @@ def settings_of(system: str, scale: str, changes: Mapping[str, Any]) -> Settings
         UsageError: unknown system.
         SettingsError: unknown setting.
     """
-    import baselines
-
-    settings: Settings = baselines.get(system).default_settings(scale)
+    settings: Settings = get(system).default_settings(scale)
     for path, value in changes.items():
         *groups, name = path.split(".")
         nested: dict[str, Any] = {name: value}
@@ -161,7 +160,7 @@ class Planner:
     def published(self, found: Any) -> Step:
         """Published weights in place of a training."""
         each = found.release
-        maker = {"senm": "senm-vae", "senm-paired": "senm-paired"}.get(each.maker) or _system(each.maker)
+        maker = {"senm": "senm-vae", "senm-paired": "senm-paired"}.get(each.maker) or registered(each.maker)
         return Step(
             "weights",
             f"train {maker} (published weights {each.file})",
@@ -203,7 +202,7 @@ class Planner:
                     **self._data(),
                 },
                 seed,
-                sources=("benchmarks.steps", _module(noise.system)),
+                sources=("benchmarks.steps", module_of(noise.system)),
                 cost={"iterations": iterations(settings)},
             )
         )
@@ -218,7 +217,7 @@ class Planner:
             {"system": fit.params["system"], "pool": pool, "images": limit, **self._data()},
             seed,
             {"model": fit},
-            ("benchmarks.steps", _module(fit.params["system"])),
+            ("benchmarks.steps", module_of(fit.params["system"])),
             cost={"images": count},
         )
 
@@ -247,7 +246,7 @@ class Planner:
                 },
                 seed,
                 inputs,
-                ("benchmarks.steps", _module(spec.system)),
+                ("benchmarks.steps", module_of(spec.system)),
                 cost={"iterations": iterations(settings)},
             )
         )
@@ -262,7 +261,7 @@ class Planner:
             {"system": network.params["system"], "split": split, "images": limit, **self._data()},
             network.seed,
             {"model": network},
-            ("benchmarks.steps", _module(network.params["system"])),
+            ("benchmarks.steps", module_of(network.params["system"])),
             cost={"images": count},
         )
 
@@ -305,20 +304,6 @@ def why_quoted(row: RowSpec) -> str:
 
     known = QUOTED.get(row.id)
     return known.reason if known else "no implementation here"
-
-
-def _system(target: str) -> str:
-    """The registry name of a 'module:Class'; classes outside the registry are named by their target."""
-    import baselines
-
-    return next((name for name, known in baselines.REGISTRY.items() if known == target), target)
-
-
-def _module(system: str) -> str:
-    import baselines
-
-    name: str = baselines.get(system).__module__
-    return name
 
 
 def _mix_text(mix: Mix) -> str:

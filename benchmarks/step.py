@@ -17,7 +17,12 @@ from typing import Any
 
 PACKAGES = ("senm", "baselines", "benchmarks")
 # Settings (already part of a step's parameters), the map of names, messages and progress: they move no number.
-NEUTRAL = frozenset({"baselines", "senm.config", "senm.errors", "senm.progress", "senm.__main__", "benchmarks.record"})
+NEUTRAL = frozenset(
+    """
+    baselines benchmarks.environment benchmarks.record benchmarks.released benchmarks.step benchmarks.systems
+    senm.__main__ senm.config senm.errors senm.progress
+    """.split()
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.systems import get
 from senm.errors import DataError
 from senm.progress import NullProgress, Progress
 
@@ -52,9 +53,7 @@ def first(images: Images, count: int | None) -> Images:
 
 def fit(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
     """Train a noise model and write `model/` and `log.jsonl`."""
-    import baselines
-
-    model = baselines.get(step.params["system"])
+    model = get(step.params["system"])
     work = bench.scratch(step, folder)
     trained = model.fit(
         bench.prepared(step).domains(**step.params["domains"]),
@@ -70,10 +69,8 @@ def fit(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> N
 
 def sample(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
     """Write one noisy image for each clean one of a pool."""
-    import baselines
-
     clean = clean_pool(bench.prepared(step), step.params["pool"], step.params["images"])
-    model = baselines.get(step.params["system"]).load(inputs["model"] / "model", bench.device)
+    model = get(step.params["system"]).load(inputs["model"] / "model", bench.device)
 
     def draw(part: Images) -> Iterator[np.ndarray]:
         iterator: Iterator[np.ndarray] = model.sample(
@@ -86,9 +83,7 @@ def sample(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -
 
 def fit_restorer(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
     """Train a restorer on real pairs, synthetic pairs or both, and write `model/` and `log.jsonl`."""
-    import baselines
-
-    restorer = baselines.get(step.params["system"])
+    restorer = get(step.params["system"])
     work = bench.scratch(step, folder)
     trained = restorer.fit(
         training_pairs(step, inputs, bench),
@@ -121,10 +116,8 @@ def training_pairs(step: Step, inputs: Mapping[str, Path], bench: Bench) -> list
 
 def restore(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
     """Restore the noisy images of a split."""
-    import baselines
-
     noisy = first(bench.prepared(step).images(step.params["split"], "noisy"), step.params["images"])
-    network = baselines.get(step.params["system"]).load(inputs["model"] / "model", bench.device)
+    network = get(step.params["system"]).load(inputs["model"] / "model", bench.device)
 
     def draw(part: Images) -> Iterator[np.ndarray]:
         iterator: Iterator[np.ndarray] = network.restore(part, device=bench.device, progress=NullProgress())

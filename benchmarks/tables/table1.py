@@ -41,7 +41,7 @@ TABLE = TableSpec(
     paper_data="sidd",
     notes=(
         "The official KLD compares grey-level histograms of whole images, so white Gaussian noise of the right level "
-        "is hard to beat in it; it has a floor of about 0.0035 between two draws of the same noise. The residual KLD, the "
-        "correlation error and the variance error see the structure of the noise.",
+        "is hard to beat in it; it has a floor of about 0.0035 between two draws of the same noise. The residual KLD, "
+        "the correlation error and the variance error see the structure of the noise.",
     ),
 )

@@ -1,0 +1,142 @@
+"""Plans: shared steps, limits of the data, seeds, released checkpoints, published weights."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks.datasets import ROLES, Data, fits, parse
+from benchmarks.plan import Plan, Planner, RowPlan, limited, settings_of
+from benchmarks.scale import scale
+from benchmarks.tables import NAMES, Mix, table
+from senm.errors import SettingsError, UsageError
+
+BIG = Data("sidd", "f", dict(zip(ROLES, (96_000, 48_000, 48_000, 96_000, 1280, 1280), strict=True)))
+SMALL = Data("embedded", "g", dict(zip(ROLES, (20, 12, 12, 20, 6, 0), strict=True)), {10: 2, 96: 8, 960: 20})
+
+
+def plans(*names: str, data: Data = BIG, size: str = "smoke", seeds: tuple[int, ...] = (0,), **more: object) -> Plan:
+    planner = Planner(data, scale(size), "fid", **more)  # type: ignore[arg-type]
+    return Plan(tuple(planner.table(table(n), table(n).rows, seeds) for n in names), scale(size), seeds)
+
+
+def row(plan: Plan, name: str, seed: int = 0) -> RowPlan:
+    return next(r for t in plan.tables for r in t.rows if r.row.id == name and r.seed == seed)
+
+
+def test_ten_pairs_and_all_unpaired_images_are_one_training_for_four_tables() -> None:
+    plan = plans("table1", "table2", "table6", "table7")
+    key = row(plan, "senm-10").fit.key
+    assert row(plan, "with-recon-x").fit.key == row(plan, "10-all-all").fit.key == key
+    assert plan.users()[key] == ["table1", "table2", "table6", "table7"]
+
+
+def test_the_default_lambda_of_figure_7_is_the_training_of_table_1() -> None:
+    plan = plans("table1", "figure7")
+    assert row(plan, "lambda-1e-7").fit.key == row(plan, "senm-10").fit.key
+    assert row(plan, "lambda-1e-6").fit.key != row(plan, "senm-10").fit.key
+
+
+def test_every_table_plans_and_every_printed_row_is_there() -> None:
+    from benchmarks.compare import printed
+
+    for name in NAMES:
+        plan = plans(name)
+        ids = {r.row.id for r in plan.tables[0].rows}
+        assert {row_id for row_id, _ in printed().table(name)} <= ids
+        assert plan.steps()
+
+
+def test_columns_of_the_tables_are_those_of_the_printed_cells_in_an_accepted_convention() -> None:
+    from benchmarks.compare import printed
+
+    for name in NAMES:
+        columns = {column.id: column for column in table(name).columns}
+        for (_, column), cell in printed().table(name).items():
+            assert columns[column].split in (cell.split, "bench", "dnd")
+            assert columns[column].better == cell.better
+
+
+def test_a_number_that_reaches_all_there_is_means_all() -> None:
+    assert limited(Mix(960, 96, 0), SMALL) == Mix(None, None, 0)
+    assert limited(Mix(10, 96, 48_000), BIG) == Mix(10, 96, None)
+    plan = plans("table7", data=SMALL)
+    assert row(plan, "10-96-96").fit.key == row(plan, "10-960-960").fit.key == row(plan, "10-all-all").fit.key
+
+
+def test_replicates_and_data_have_their_own_steps() -> None:
+    plan = plans("table6", seeds=(0, 1))
+    assert row(plan, "with-recon-x", 0).fit.key != row(plan, "with-recon-x", 1).fit.key
+    assert row(plans("table6", data=SMALL), "with-recon-x").fit.key != row(plan, "with-recon-x").fit.key
+
+
+def test_only_what_ran_here_makes_a_row_trained() -> None:
+    plan = plans("table1")
+    assert row(plan, "deflow").filled == "quoted"
+    assert not row(plan, "deflow").evaluations
+    assert row(plan, "senm-10").filled == "trained"
+
+
+def test_a_released_checkpoint_stands_in_for_its_training_and_changes_what_follows() -> None:
+    plan = plans("table6")
+    fit = row(plan, "with-recon-x").fit
+    assert fit is not None
+    again = plans("table6", released={fit.identity: "cafe"})
+    stand_in = row(again, "with-recon-x").fit
+    assert stand_in is not None and stand_in.released == "cafe"
+    assert stand_in.key != fit.key
+    assert row(again, "with-recon-x").evaluations["noise"].key != row(plan, "with-recon-x").evaluations["noise"].key
+    assert row(again, "without-recon-x").fit.key == row(plan, "without-recon-x").fit.key
+
+
+def test_a_row_is_filled_by_checkpoints_only_if_no_training_is_left() -> None:
+    fit = row(plans("table6"), "with-recon-x").fit
+    assert fit is not None
+    half = plans("table6", released={fit.identity: "cafe"})
+    assert row(half, "with-recon-x").filled == "trained"
+    network = row(half, "with-recon-x").network
+    assert network is not None
+    whole = plans("table6", released={fit.identity: "cafe", network.identity: "beef"})
+    assert row(whole, "with-recon-x").filled == "released checkpoint"
+
+
+def test_published_weights_fill_a_quoted_row() -> None:
+    release = SimpleNamespace(name="restormer-sidd", file="real_denoising.pth", maker="baselines.pretrained:Restormer")
+    found = SimpleNamespace(release=release, sha256="ab", path="there")
+    plan = plans("table3", weights={("table3", "restormer"): found})
+    assert row(plan, "restormer").filled == "released weights"
+    assert row(plan, "restormer").network.kind == "weights"
+
+
+def test_the_frechet_distance_is_the_one_that_can_be_computed() -> None:
+    planner = Planner(SMALL, scale("smoke"), "fd_random")
+    step = planner.row(table("table1"), table("table1").row("gaussian"), 0).evaluations["noise"]
+    assert "fd_random" in step.params["metrics"] and "fid" not in step.params["metrics"]
+
+
+def test_changes_reach_nested_settings_and_unknown_ones_are_refused() -> None:
+    assert settings_of("senm-vae", "smoke", {"loss.lam": 0.5}).flat()["loss.lam"] == 0.5
+    with pytest.raises(SettingsError, match="lamda"):
+        settings_of("senm-vae", "smoke", {"loss.lamda": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("embeded", "embedded"),
+        ("folder", "names no folder"),
+        ("embedded:here", "gives a path"),
+        ("sidd:a,b,c", "suffixes"),
+        ("folder:a,b", "1 suffixes"),
+    ],
+)
+def test_a_data_option_that_makes_no_sense_is_refused(text: str, word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        parse(text)
+
+
+def test_data_sets_fit_their_tables() -> None:
+    spec = parse("folder:some/where,_noisy,_clean")
+    assert spec.suffixes == ("_noisy", "_clean")
+    assert fits(spec, "noise") and not fits(parse("aim19:x"), "noise") and fits(parse("aim19:x"), "sr")
