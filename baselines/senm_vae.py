@@ -29,6 +29,7 @@ from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
 from senm.progress import Progress
+from senm.tensorboard import observer
 from senm.train import Training
 
 MOST_LEVELS = 512
@@ -135,7 +136,8 @@ class SeNMVAEModel(_Sampled):
             progress: Progress) -> SeNMVAEModel:
         """Train on the three domains, resuming from `workdir`."""
         assert isinstance(settings, NoiseModelSettings)
-        done = Training(settings, domains, seed=seed, device=str(torch_device(device))).run(workdir, progress)
+        done = Training(settings, domains, seed=seed, device=str(torch_device(device))).run(
+            workdir, progress, observer(workdir.name))
         assert isinstance(done.model, SeNMVAE)
         net = done.level_net.eval()
         found = measured_levels(domains.paired)
@@ -186,7 +188,8 @@ class PairedModel(_Sampled):
             progress: Progress) -> PairedModel:
         """Train on the pairs, resuming from `workdir`."""
         assert isinstance(settings, PairedModelSettings)
-        done = Training(settings, domains, seed=seed, device=str(torch_device(device))).run(workdir, progress)
+        done = Training(settings, domains, seed=seed, device=str(torch_device(device))).run(
+            workdir, progress, observer(workdir.name))
         assert isinstance(done.model, PairedVAE)
         return cls(done.model, settings, measured_levels(domains.paired), dict(vars(done.health)))
 

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from senm import seeding
 from senm.errors import MachineError
+from senm.paired import PairedVAE
+
+if TYPE_CHECKING:
+    from senm.train import Training
+
+VARIABLE = "SENM_TENSORBOARD"
+"""Environment variable that names the folder for event files; unset means no TensorBoard output."""
+PREVIEWS = 4
+LEVEL = 0.03
+"""Noise level of previews where a batch holds no pairs to measure it on, in [0, 1] units."""
 
 
 class Writer:
@@ -73,3 +86,61 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def observer(run: str, folder: str | Path | None = None) -> Callable[[Training, dict[str, float]], None] | None:
+    """What a training calls after each logged step: scalars, and every tenth time what the model makes of four crops.
+
+    Nothing that is observed moves a random stream of the training, so its numbers stay as they are.
+
+    Args:
+        run: name of this training within the folder.
+        folder: where event files go; by default the environment variable SENM_TENSORBOARD, and without it None.
+
+    Returns:
+        The function, or None where no output was asked for.
+    """
+    asked = folder or os.environ.get(VARIABLE)
+    if not asked:
+        return None
+    writer = Writer(Path(asked) / run)
+    calls = 0
+
+    def observe(training: Training, logged: dict[str, float]) -> None:
+        nonlocal calls
+        rate = training.optimiser.param_groups[0]["lr"]
+        done = training.step == training.settings.train.iterations
+        images = previews(training) if calls % 10 == 0 or done else None
+        writer.write(training.step, {**logged, "lr": rate}, images)
+        calls += 1
+        if done:
+            writer.close()
+
+    return observe
+
+
+@torch.no_grad()
+def previews(training: Training) -> dict[str, np.ndarray]:
+    """Up to four crops of the next batch: a row of clean, one of generated and, if all have pairs, one of real ones.
+
+    Returns:
+        One image under a name that lists its rows, uint8 (rows * c, columns * c, 3); nothing without clean crops.
+    """
+    batch = training.sampler.batch(training.step).to(training.device)
+    count = min(PREVIEWS, len(batch.x))
+    if not count:
+        return {}
+    clean = batch.x[:count]
+    pairs = min(count, batch.paired)
+    level = float((batch.y[:pairs] - clean[:pairs]).std()) if pairs else LEVEL
+    generator = seeding.generator("preview", training.seed, device=training.device)
+    model = training.model
+    make = model.generate if isinstance(model, PairedVAE) else model.translate
+    generated = make(clean, level, generator=generator)
+    rows, names = [clean, generated], ["clean", "generated"]
+    if pairs == count:
+        rows.append(batch.y[:count])
+        names.append("real")
+    grid = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
+    array = (grid.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return {", ".join(names): array}

@@ -8,8 +8,11 @@ import math
 import numpy as np
 import pytest
 
+from senm.config import PAIRED_SMOKE
 from senm.errors import MachineError
-from senm.tensorboard import Writer
+from senm.tensorboard import VARIABLE, Writer, observer
+from senm.train import Training
+from tests.senm.test_train import TINY, domains, same
 
 
 @pytest.fixture
@@ -59,3 +62,18 @@ def test_a_missing_library_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(MachineError, match="pip install tensorboard"):
         Writer(tmp_path)
+
+
+@pytest.mark.parametrize("settings", [TINY, PAIRED_SMOKE.but(train=TINY.train)], ids=["semi", "paired"])
+def test_observing_a_training_changes_none_of_its_numbers(tmp_path, monkeypatch, events, settings):
+    plain = Training(settings, domains(), seed=3).run(tmp_path / "plain")
+    assert observer("run") is None
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "events"))
+    watched = Training(settings, domains(), seed=3).run(tmp_path / "watched", observe=observer("."))
+    assert same(plain, watched)
+    found = events()
+    assert len(found.Scalars("lr")) == settings.train.iterations
+    name = found.Tags()["images"][0]
+    crop = settings.train.crop
+    assert name.startswith("clean, generated")
+    assert found.Images(name)[0].height == crop * len(name.split(", "))
