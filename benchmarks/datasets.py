@@ -53,7 +53,10 @@ class Spec:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set as plans see it. `prepared` is None where only a plan is asked for and nothing was prepared yet."""
+    """A data set as plans see it. `prepared` is None where only a plan is asked for and nothing was prepared yet.
+
+    `side` is the shortest side of a noisy training image in pixels, 0 where it is not known.
+    """
 
     name: str
     fingerprint: str
@@ -61,6 +64,7 @@ class Data:
     paired_counts: Mapping[int, int] = field(default_factory=dict)
     prepared: PreparedData | None = None
     notes: tuple[str, ...] = ()
+    side: int = 0
 
     @property
     def enlarges(self) -> bool:
@@ -195,7 +199,10 @@ def described(prepared: PreparedData) -> Data:
         for paper, used in prepared.paired_counts.items()
         if paper != used
     )
-    return Data(prepared.name, prepared.fingerprint, counts, prepared.paired_counts, prepared, notes)
+    sides = [min(pool.size(i)) for pool in (domains.paired.noisy, domains.target) for i in range(len(pool))]
+    return Data(
+        prepared.name, prepared.fingerprint, counts, prepared.paired_counts, prepared, notes, min(sides, default=0)
+    )
 
 
 def listing(folder: Path | None) -> str:

@@ -74,24 +74,37 @@ class Plan:
 
 
 def limited(mix: Mix, data: Data) -> Mix:
-    """The mix with every number that reaches what the data holds turned into 'all', so that such rows share steps."""
+    """The mix in one way of writing it, so that rows that see the same images share their steps.
+
+    A number that reaches what the data holds becomes 'all'; of several numbers of the paper that stand for the same
+    number of pairs here, the smallest is taken.
+    """
 
     def limit(count: int | None, role: str) -> int | None:
-        used = data.paired_counts.get(count, count) if role == "paired" and count is not None else count
-        return None if used is not None and used >= data.counts[role] > 0 else count
+        return None if count is not None and count >= data.counts[role] > 0 else count
 
-    return Mix(limit(mix.paired, "paired"), limit(mix.source, "source"), limit(mix.target, "target"))
+    paired = mix.paired
+    if paired is not None:
+        used = data.paired_counts.get(paired, paired)
+        same = [paper for paper, here in data.paired_counts.items() if here == used]
+        paired = None if used >= data.counts["paired"] > 0 else min(same, default=paired)
+    return Mix(paired, limit(mix.source, "source"), limit(mix.target, "target"))
 
 
-def settings_of(system: str, scale: str, changes: Mapping[str, Any]) -> Settings:
-    """A system's settings at a scale with dotted-path changes applied.
+def settings_of(system: str, scale: str, changes: Mapping[str, Any], side: int = 0) -> Settings:
+    """A system's settings at a scale with dotted-path changes applied; crops are cut down to images of `side` pixels.
 
     Raises:
         UsageError: unknown system.
         SettingsError: unknown setting.
     """
     settings: Settings = get(system).default_settings(scale)
-    for path, value in changes.items():
+    crops = {
+        path: max(8, side - side % 8)
+        for path, value in settings.flat().items()
+        if path.rpartition(".")[2] == "crop" and 0 < side < value
+    }
+    for path, value in {**crops, **changes}.items():
         *groups, name = path.split(".")
         nested: dict[str, Any] = {name: value}
         for group in reversed(groups):
@@ -190,7 +203,7 @@ class Planner:
     def fit(self, noise: Noise, seed: int) -> Step:
         """Train a noise model."""
         mix = limited(noise.mix, self.data)
-        settings = settings_of(noise.system, self.scale.name, noise.changes)
+        settings = settings_of(noise.system, self.scale.name, noise.changes, self.data.side)
         return self._released(
             Step(
                 "fit",
@@ -223,7 +236,7 @@ class Planner:
 
     def fit_restorer(self, spec: Restoration, noise: Step | None, seed: int) -> Step:
         """Train a restorer on real pairs, synthetic pairs, or both."""
-        settings = settings_of(spec.system, self.scale.name, spec.changes)
+        settings = settings_of(spec.system, self.scale.name, spec.changes, self.data.side)
         inputs: dict[str, Step] = {}
         if spec.pool and noise is not None:
             inputs["synthetic"] = self.sample(noise, spec.pool, seed)

@@ -16,13 +16,10 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("senm", "baselines", "benchmarks")
-# Settings (already part of a step's parameters), the map of names, messages and progress: they move no number.
 NEUTRAL = frozenset(
-    """
-    baselines benchmarks.environment benchmarks.record benchmarks.released benchmarks.step benchmarks.systems
-    senm.__main__ senm.config senm.errors senm.progress
-    """.split()
-)
+    f"benchmarks.{name}" for name in ("environment", "record", "released", "step", "systems")
+) | frozenset(("baselines", "senm.__main__", "senm.config", "senm.errors", "senm.progress"))
+"""Settings (already part of a step's parameters), maps of names, messages and progress: they move no number."""
 
 
 @dataclass(frozen=True, eq=False)
