@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from senm.checkpoint import read_state_dict, write_atomically
 from senm.config import Settings
-from senm.errors import CheckpointError, MachineError, SenmError
+from senm.errors import CheckpointError, SenmError
+from senm.device import torch_device
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains, Pairs
@@ -115,21 +116,6 @@ def guesses(settings: Settings | type[Settings], prefix: str = "") -> dict[str, 
         if isinstance(value, Settings) or (isinstance(value, type) and issubclass(value, Settings)):
             found.update(guesses(value, f"{prefix}{name}."))
     return found
-
-
-def torch_device(device: str) -> torch.device:
-    """The torch device of this name.
-
-    Raises:
-        MachineError: the device is a GPU and this machine has none.
-    """
-    try:
-        wanted = torch.device(device)
-    except RuntimeError as error:
-        raise MachineError(f"unknown device {device!r}", "cpu, cuda or cuda:N") from error
-    if wanted.type == "cuda" and not torch.cuda.is_available():
-        raise MachineError(f"device {device!r} is not available", "a CUDA GPU", "use --device cpu")
-    return wanted
 
 
 def to_tensor(image: np.ndarray, device: str | torch.device = "cpu") -> Tensor:

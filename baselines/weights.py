@@ -187,13 +187,14 @@ def _authors(path: Path, paired: bool, device: str) -> Any:
     from baselines.senm_vae import PairedModel, SeNMVAEModel
     from senm.checkpoint import paired_from_authors, semi_from_authors
     from senm.config import AUTHORS, PAIRED
+    from senm.trained import Trained
 
     place = torch_device(device)
     if paired:
         network = paired_from_authors(path).float().to(place)
-        return PairedModel(network, PAIRED.but(network=network.settings, level="sidd_line"), [])
+        return PairedModel(Trained(network, PAIRED.but(network=network.settings, level="sidd_line"), []))
     semi = semi_from_authors(path).float().to(place)
-    return SeNMVAEModel(semi, AUTHORS.but(network=semi.settings), [])
+    return SeNMVAEModel(Trained(semi, AUTHORS.but(network=semi.settings), []))
 
 
 def _check(each: Release, path: Path | None) -> Found:

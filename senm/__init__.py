@@ -1,1 +1,32 @@
-"""SeNM-VAE: semi-supervised noise modelling with a hierarchical VAE (D. Zheng et al., CVPR 2024)."""
+"""SeNM-VAE: semi-supervised noise modelling with a hierarchical VAE (D. Zheng et al., CVPR 2024).
+
+    import senm
+    model = senm.load("models/my-camera")
+    noisy = senm.sample(model, clean_images, seed=0)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from senm.api import denoise, fit, load, sample
+    from senm.model import SeNMVAE
+    from senm.paired import PairedVAE
+
+__all__ = ["PairedVAE", "SeNMVAE", "denoise", "fit", "load", "sample"]
+_WHERE = {"SeNMVAE": "senm.model", "PairedVAE": "senm.paired"} | dict.fromkeys(("load", "denoise", "fit"), "senm.api")
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("api", "sample"):  # senm.sample is a module that can be called
+        return importlib.import_module(f"senm.{name}")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'senm' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_WHERE[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

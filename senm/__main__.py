@@ -1,0 +1,196 @@
+"""`python -m senm train | sample | denoise`: SeNM-VAE on one's own photographs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from senm.errors import SenmError, UsageError
+
+app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False,
+                  help="Train a noise model on your own photographs, put its noise on others, or denoise with it.")
+
+Out = Annotated[Path, typer.Option(help="Folder to write into.")]
+Model = Annotated[Path, typer.Option(help="Folder of a trained model.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random streams.")]
+
+
+def changes(items: list[str]) -> dict[str, Any]:
+    """``["train.iterations=500", "level=measured"]`` as nested changes of settings."""
+    import json
+
+    found: dict[str, Any] = {}
+    for item in items:
+        path, equals, text = item.partition("=")
+        if not equals:
+            raise UsageError(f"--set {item!r} has no value", "--set group.key=value")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        *groups, key = path.split(".")
+        place = found
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[key] = value
+    return found
+
+
+def pairs_of(text: str) -> Any:
+    """Pairs from ``DIR,noisy-suffix,clean-suffix``, or from ``DIR`` with two subfolders such as noisy and clean."""
+    from senm.data.folder import find_pairs
+    from senm.data.pool import FileImages, Pairs
+
+    folder, *suffixes = text.split(",")
+    if suffixes and len(suffixes) != 2:
+        raise UsageError(f"--pairs {text!r} has {len(suffixes)} suffixes", "DIR,noisy-suffix,clean-suffix")
+    found = find_pairs(Path(folder), *suffixes)
+    names = [pair.name for pair in found]
+    return Pairs(FileImages([p.clean for p in found], names), FileImages([p.noisy for p in found], names))
+
+
+def images_in(folder: Path) -> Any:
+    """The images of a folder as a pool.
+
+    Raises:
+        DataError: missing or empty.
+    """
+    from senm.data.images import list_images
+    from senm.data.pool import FileImages
+    from senm.errors import DataError
+
+    if not folder.is_dir():
+        raise DataError(f"the folder {folder} does not exist", "a folder of images")
+    paths = list_images(folder)
+    if not paths:
+        raise DataError(f"{folder} holds no image", "PNG, JPEG, BMP or TIFF files of 8 bit RGB")
+    return FileImages(paths)
+
+
+@app.command()
+def train(
+    out: Out,
+    pairs: Annotated[str, typer.Option(help="DIR,noisy-suffix,clean-suffix; or DIR with noisy/ and clean/.")] = "",
+    clean: Annotated[Path | None, typer.Option(help="Folder of unpaired clean images (source domain).")] = None,
+    noisy: Annotated[Path | None, typer.Option(help="Folder of unpaired noisy images (target domain).")] = None,
+    first: Annotated[int, typer.Option(help="Use this many pairs, drawn by the seed; 0 means all.")] = 0,
+    preset: Annotated[str, typer.Option(help="smoke, short, authors or paper.")] = "short",
+    fully_paired: Annotated[bool, typer.Option(help="Train the fully paired network instead (pairs only).")] = False,
+    change: Annotated[list[str] | None, typer.Option("--set", help="Change a setting: train.iterations=500.")] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+) -> None:
+    """Train a noise model. The same command resumes where it was stopped.
+
+    Example: python -m senm train --pairs photos,_noisy,_clean --clean more/clean --noisy more/noisy --out model
+    """
+    from senm import seeding
+    from senm.config import PAIRED_PRESETS
+    from senm.config import preset as preset_of
+    from senm.data.domains import Domains
+    from senm.data.mapped import mapped
+    from senm.data.pool import empty_images, empty_pairs
+    from senm.errors import unknown
+    from senm.progress import console_progress
+    from senm.trained import Trained
+
+    if fully_paired and preset not in PAIRED_PRESETS:
+        raise unknown("preset", preset, PAIRED_PRESETS)
+    settings = PAIRED_PRESETS[preset] if fully_paired else preset_of(preset)
+    settings = settings.but(**({"level": "measured"} | changes(change or [])))
+    both = pairs_of(pairs) if pairs else empty_pairs()
+    if first and first < len(both):
+        both = both.subset(seeding.rng("pairs", seed).permutation(len(both))[:first].tolist())
+    source, target = (images_in(folder) if folder else empty_images() for folder in (clean, noisy))
+    work = out / "training"
+    domains = mapped(Domains(both, source, target), work)
+    progress = console_progress()
+    progress.say(f"training on {len(both)} pairs, {len(domains.source)} clean and {len(domains.target)} noisy images")
+    trained = Trained.fit(domains, settings, seed=seed, device=device, workdir=work, progress=progress)
+    trained.save(out)
+    if trained.health.get("skipped"):
+        progress.say(f"{trained.health['skipped']} of {settings.train.iterations} steps were skipped")
+    print(out)
+
+
+@app.command()
+def sample(
+    model: Model,
+    clean: Annotated[Path, typer.Option(help="Folder of clean images, of any size.")],
+    out: Out,
+    level: Annotated[float | None, typer.Option(help="One noise level for all; else the model's own.")] = None,
+    temperature: Annotated[float, typer.Option(help="Factor on the degradation latent.")] = 1.0,
+    tile: Annotated[int, typer.Option(help="Side of tiles for large photographs; 0 takes whole images.")] = 512,
+    seed: Seed = 0,
+    device: Device = "cpu",
+) -> None:
+    """Put the model's noise on clean photographs. A stopped run goes on without redoing finished images.
+
+    Example: python -m senm sample --model model --clean photos/clean --out photos/synthetic
+    """
+    from senm.pipeline import sample_folder
+    from senm.progress import console_progress
+    from senm.trained import Trained
+
+    done = sample_folder(Trained.load(model, device), clean, out, seed=seed, device=device, level=level,
+                         temperature=temperature, tile=tile or None, progress=console_progress())
+    print(f"{done} images in {out}")
+
+
+@app.command()
+def denoise(
+    model: Model,
+    noisy: Annotated[Path, typer.Option(help="Folder of noisy images, of any size.")],
+    out: Out,
+    device: Device = "cpu",
+) -> None:
+    """Denoise photographs with a semi-supervised model's own inference: z from q(z given y), then the clean image.
+
+    Example: python -m senm denoise --model model --noisy photos/noisy --out photos/denoised
+    """
+    from senm.api import denoised, load
+    from senm.data.images import write_png
+    from senm.progress import console_progress
+
+    images = images_in(noisy)
+    for name, image in zip(images.names, denoised(load(model, device), images, console_progress()), strict=True):
+        write_png(out / f"{name}.png", image)
+    print(f"{len(images)} images in {out}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; errors of the user's end in one sentence and the error's exit code."""
+    try:
+        app(arguments, standalone_mode=False)
+        return 0
+    except SenmError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except (typer.Exit, SystemExit) as leave:
+        return int(getattr(leave, "exit_code", getattr(leave, "code", 0)) or 0)
+    except typer.Abort:
+        return interrupted()
+    except KeyboardInterrupt:
+        return interrupted()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except TyperException as error:
+        print(f"error: {getattr(error, 'format_message', error.__str__)()}", file=sys.stderr)
+        return int(getattr(error, "exit_code", 2))
+
+
+def interrupted() -> int:
+    """What Ctrl-C ends with."""
+    print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+    return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""A trained noise model as a folder: network, settings and levels, ready to sample from or to denoise with.
+
+The folder holds `model.safetensors` (the authors' layout), `settings.json`, `levels.json` and, for the
+semi-supervised model, `level_net.safetensors`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from senm import level as levels
+from senm.checkpoint import (
+    level_from_authors,
+    level_to_authors,
+    paired_from_authors,
+    read_state_dict,
+    semi_from_authors,
+    write_atomically,
+)
+from senm.config import NoiseModelSettings, PairedModelSettings
+from senm.data.domains import Domains
+from senm.data.pool import Images, Pairs
+from senm.device import torch_device
+from senm.errors import CheckpointError
+from senm.level import LevelNet
+from senm.model import SeNMVAE
+from senm.paired import PairedVAE
+from senm.progress import NullProgress, Progress
+from senm.train import Training
+
+MOST_LEVELS = 512
+Settings = NoiseModelSettings | PairedModelSettings
+
+
+def measured_levels(pairs: Pairs) -> list[float]:
+    """std(noisy - clean) of up to `MOST_LEVELS` pairs, in [0, 1] units."""
+    picked = range(0, len(pairs), max(1, len(pairs) // MOST_LEVELS))
+    return [float(((pairs.noisy[i].astype(np.float32) - pairs.clean[i]) / 255).std(ddof=1)) for i in picked]
+
+
+@torch.inference_mode()
+def predicted_levels(net: LevelNet, noisy: Images, crop: int, device: torch.device) -> list[float]:
+    """Predicted levels of up to `MOST_LEVELS` noisy images, from a centre crop of each, none below 0."""
+    found = []
+    for i in range(0, len(noisy), max(1, len(noisy) // MOST_LEVELS)):
+        image = noisy[i]
+        top, left = (max(0, (side - crop) // 2) for side in image.shape[:2])
+        window = np.ascontiguousarray(image[top : top + crop, left : left + crop].transpose(2, 0, 1))
+        found.append(max(0.0, float(net(torch.from_numpy(window)[None].to(device).float().div(255)))))
+    return found
+
+
+@dataclass
+class Trained:
+    """A trained noise model.
+
+    Attributes:
+        levels: degradation levels seen in training, for the sources `measured` and `predicted`.
+        health: what training counted (skipped steps, collapsed layers), empty for a loaded model.
+    """
+
+    network: SeNMVAE | PairedVAE
+    settings: Settings
+    levels: list[float]
+    level_net: LevelNet | None = None
+    health: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.network.eval()
+
+    @classmethod
+    def fit(cls, domains: Domains, settings: Settings, *, seed: int = 0, device: str = "cpu", workdir: Path,
+            progress: Progress | None = None, observe: Any = None) -> Trained:
+        """Train on the domains, resuming from `workdir` (see `senm.train.Training`)."""
+        done = Training(settings, domains, seed=seed, device=str(torch_device(device))).run(workdir, progress, observe)
+        semi = isinstance(settings, NoiseModelSettings)
+        net = done.level_net.eval() if semi else None
+        found = measured_levels(domains.paired)
+        if net is not None and settings.level == "predicted" and len(domains.target) and len(domains.paired):
+            found = predicted_levels(net, domains.target, settings.train.crop, done.device)
+        return cls(done.model, settings, found, net, dict(vars(done.health)))
+
+    def level_of(self, seed: int) -> Callable[[str], float]:
+        """The level of an image, by its name, from the settings' level source.
+
+        Raises:
+            CheckpointError: the source needs levels and the model has none.
+        """
+        if self.settings.level == "sidd_line":
+            return lambda name: levels.sidd_line(seed, name)
+        if not self.levels:
+            raise CheckpointError(f"the model has no {self.settings.level} levels", "a model fitted on pairs",
+                                  "fit again, or give a level")
+        return lambda name: levels.from_list(self.levels, seed, name)
+
+    def sample(self, clean: Images, *, seed: int = 0, device: str = "cpu", progress: Progress | None = None,
+               level: float | None = None, **options: Any) -> Iterator[np.ndarray]:
+        """Noisy uint8 (H, W, 3) images in the order of `clean`; noise depends on (seed, image name) only.
+
+        Args:
+            level: one level for all images; None draws each from the settings' source.
+            options: of `senm.sample.sample_images` (batch, tile, temperature, precision, compile).
+        """
+        from senm.sample import sample_images
+
+        chosen = self.level_of(seed) if level is None else lambda name: float(level)
+        return sample_images(self.network, clean, levels=chosen, seed=seed, device=torch_device(device),
+                             normalize=self.settings.normalize, progress=progress or NullProgress(), **options)
+
+    def save(self, folder: Path, half: bool = False) -> None:
+        """Write the folder; `half` stores float16 and leaves the level network out."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_tensors(folder / "model.safetensors", self.network.to_authors(), half)
+        if self.level_net is not None and not half:
+            write_tensors(folder / "level_net.safetensors", level_to_authors(self.level_net))
+        (folder / "settings.json").write_text(self.settings.model_dump_json(indent=1))
+        (folder / "levels.json").write_text(json.dumps([round(level, 6) for level in self.levels]))
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str = "cpu") -> Trained:
+        """Read a folder.
+
+        Raises:
+            CheckpointError: missing, broken or of another layout.
+        """
+        folder, on = Path(folder), torch_device(device)
+        values = read_json(folder, "settings.json")
+        semi = isinstance(values, dict) and "zn_dim" in values.get("network", {})
+        settings: Settings = NoiseModelSettings(**values) if semi else PairedModelSettings(**values)
+        state = read_state_dict(folder / "model.safetensors")
+        network = (semi_from_authors(state) if semi else paired_from_authors(state)).float().to(on)
+        if network.settings != settings.network:
+            raise CheckpointError(f"{folder} holds a network of {network.settings}",
+                                  f"{settings.network}, as its settings.json says")
+        net = folder / "level_net.safetensors"
+        level_net = level_from_authors(net).to(on).eval() if net.is_file() else None
+        return cls(network, settings, read_json(folder, "levels.json"), level_net)
+
+
+def write_tensors(path: Path, state: dict[str, torch.Tensor], half: bool = False) -> None:
+    """A state dict as safetensors, atomically."""
+    kept = {k: v.cpu().to(torch.float16 if half else v.dtype).contiguous() for k, v in state.items()}
+    write_atomically(path, lambda temporary: save_file(kept, temporary))
+
+
+def read_json(folder: Path, name: str) -> Any:
+    """A JSON file of a checkpoint folder.
+
+    Raises:
+        CheckpointError: missing or broken.
+    """
+    try:
+        return json.loads((folder / name).read_text())
+    except (OSError, ValueError) as error:
+        reason = type(error).__name__
+        raise CheckpointError(f"{folder / name} cannot be read ({reason})", "a checkpoint folder") from None
