@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,7 +139,7 @@ def load_strip(path: str | Path, title: str = "") -> Strip:
         with np.load(path, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
             panels = {label: file[f"panel_{i}"] for i, label in enumerate(header["labels"])}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{Path(path).name} is not a readable strip ({error})", "a file of save_strip") from error
     return Strip(header["kind"], header["image"], panels, title)
 
