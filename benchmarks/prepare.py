@@ -30,7 +30,7 @@ DOWNLOADS = ROOT / "results" / "downloads"
 
 
 def prepare(kind: str, root: Path | None, out: Path | None = None, *, split_rule: str = "authors", seed: int = 0,
-            crops: int = 300, workers: int | None = None, download: bool = False, allow_partial: bool = False,
+            crops: int | None = None, workers: int | None = None, download: bool = False, allow_partial: bool = False,
             suffixes: Sequence[str] = (), progress: Progress | None = None) -> Path:
     """Prepare a data set and return its folder; a run that was stopped goes on.
 
@@ -40,7 +40,7 @@ def prepare(kind: str, root: Path | None, out: Path | None = None, *, split_rule
         out: folder to make, results/prepared/<kind> by default.
         split_rule: 'authors' or 'by-photo' (SIDD and folders of pairs).
         seed: of the streams that place crops and divide them.
-        crops: crops a photograph (SIDD).
+        crops: crops a photograph; None takes 300 for SIDD and 30 for folders of pairs.
         workers: processes; None means one a core.
         download: fetch what is published first, into `root`.
         allow_partial: accept an incomplete data set.
@@ -71,14 +71,15 @@ def prepare(kind: str, root: Path | None, out: Path | None = None, *, split_rule
     module = importlib.import_module(KINDS[kind])
     given: dict[str, Any] = {"progress": progress}
     if kind == "sidd":
-        given |= {"cutting": module.Cutting(split_rule, seed, crops), "workers": workers,
+        given |= {"cutting": module.Cutting(split_rule, seed, crops or 300), "workers": workers,
                   "allow_partial": allow_partial}
     elif kind in ("aim19", "ntire20"):
         given |= {"kind": kind, "seed": seed, "workers": workers, "allow_partial": allow_partial}
-    elif kind in ("polyu", "cc"):
-        given |= {"kind": kind, "seed": seed, "split_rule": split_rule, "allow_partial": allow_partial}
-    elif kind == "folder" and suffixes:
-        given |= dict(zip(("noisy_suffix", "clean_suffix"), suffixes, strict=True))
+    elif kind != "dnd":
+        cutting = importlib.import_module(KINDS["folder"]).Cutting(256, crops or 30, 4)
+        given |= {"cutting": cutting, "seed": seed, "split_rule": split_rule, "workers": workers}
+        given |= {"kind": kind, "allow_partial": allow_partial} if kind != "folder" else {}
+        given |= dict(zip(("noisy_suffix", "clean_suffix"), suffixes, strict=bool(suffixes)))
     return Path(module.prepare(root=root, out=out or PREPARED / kind, **given).folder)
 
 
@@ -94,7 +95,7 @@ def command(
     split_rule: Annotated[str,
                           typer.Option(help="authors (by crop) or by-photo (by scene).")] = "authors",
     seed: Annotated[int, typer.Option(help="Seed of crops and split.")] = 0,
-    crops: Annotated[int, typer.Option(min=1, help="Crops of 256 x 256 from each photograph (SIDD).")] = 300,
+    crops: Annotated[int | None, typer.Option(min=1, help="Crops an image; 300 for SIDD, 30 for pairs.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
     download: Annotated[bool, typer.Option("--download",
                                            help="Fetch published files into --root first; resumes.")] = False,

@@ -140,6 +140,11 @@ def _write(out: Path, photos: list[Photo], blocks: dict[str, Blocks], cutting: C
     scenes = [str(item["scene"]) for item in items]
     domains = split(cutting.split_rule, scenes, cutting.seed)
     check_split(domains, scenes, cutting.split_rule)
+    few = len(domains["paired"])
+    if cutting.split_rule == "by-photo":  # "all pairs" means all of them: the scenes of the pairs come first
+        rest = np.setdiff1d(np.arange(len(scenes)), domains["paired"])
+        domains["paired"] = np.concatenate([domains["paired"],
+                                            seeding.rng("split rest", cutting.seed).permutation(rest)])
     files = [path for p in photos for path in (p.clean, p.noisy)] + [f for b in blocks.values() for f in b.files]
     plan: dict[str, Any] = {**asdict(cutting), "forms": {name: found.form for name, found in blocks.items()},
                             "files": {shown(path): path.stat().st_size for path in files}}
@@ -161,7 +166,7 @@ def _write(out: Path, photos: list[Photo], blocks: dict[str, Blocks], cutting: C
                 writer.order(domain, "train", indices.tolist())
             return writer.finish(
                 description=f"SIDD sRGB: {len(photos)} photographs, {cutting.crops} crops of {cutting.size} px each",
-                split_rule=cutting.split_rule, paired_counts=paper_counts(len(domains["paired"])), sources=sources,
+                split_rule=cutting.split_rule, paired_counts=paper_counts(few), sources=sources,
                 notes=_notes(cutting.split_rule, len(photos), blocks), progress=progress)
         except DataError:
             writer.discard()

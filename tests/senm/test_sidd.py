@@ -74,9 +74,11 @@ def test_by_photo_rule_puts_no_photograph_in_two_domains(tree, tmp_path):
     data = sidd.prepare(tree, tmp_path / "o", cutting=sidd.Cutting("by-photo", crops=5, size=32), sizes=SIZES,
                         workers=1)
     scene = {item["name"]: item["scene"] for item in data.items("train")}
-    domains = data.domains()
+    domains = data.domains(10, None, None)
     scenes = [{scene[n] for n in names} for names in (domains.paired.names, domains.source.names, domains.target.names)]
     assert all(scenes) and not (scenes[0] & scenes[1] or scenes[0] & scenes[2] or scenes[1] & scenes[2])
+    everything = data.domains(None, 0, 0).paired.names
+    assert len(everything) == 30 and everything[:10] == domains.paired.names
 
 
 def test_places_depend_on_seed_and_photograph_only(tree):
