@@ -49,7 +49,7 @@ class Finished:
         """The file for each image, in order: uint8 (factor * H, factor * W, 3).
 
         Raises:
-            DataError: a file is missing, broken, or of another size.
+            DataError: a file is missing, broken, of another size, or a PNG with a gamma or sRGB chunk.
         """
         missing = [name for name in images.names if self._stem(name) not in self.files]
         if missing:
@@ -61,12 +61,14 @@ class Finished:
         return self._read(images, factor, progress)
 
     def _read(self, images: Images, factor: int, progress: Progress) -> Iterator[np.ndarray]:
-        from senm.data.images import read_rgb
+        from senm.data.images import check_no_gamma, read_rgb
 
         with progress.task(f"read {self.settings.folder}", len(images)) as task:
             for index, name in enumerate(images.names):
                 path = self.files[self._stem(name)]
                 image = read_rgb(path)
+                if path.suffix.lower() == ".png":
+                    check_no_gamma(path)  # the official KLD reads such a file in linear light
                 height, width = images.size(index)
                 if image.shape[:2] != (factor * height, factor * width):
                     raise DataError(

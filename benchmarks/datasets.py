@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from senm.data.prepared import PreparedData
     from senm.progress import Progress
 
-KINDS = ("embedded", "folder", "sidd", "aim19", "ntire20", "dnd")
+KINDS = ("embedded", "folder", "sidd", "aim19", "ntire20", "polyu", "cc", "dnd")
 MODULES = {
     "embedded": "senm.data.embedded",
     "folder": "senm.data.folder",
     "sidd": "senm.data.sidd",
     "aim19": "senm.data.rwsr",
     "ntire20": "senm.data.rwsr",
+    "polyu": "senm.data.open_pairs",
+    "cc": "senm.data.open_pairs",
     "dnd": "senm.data.dnd",
 }
 SUPER_RESOLUTION = ("aim19", "ntire20")

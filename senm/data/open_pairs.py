@@ -69,17 +69,24 @@ def photograph(kind: str, name: str) -> str:
 
 
 def prepare(kind: str, root: Path | str, out: Path | str, *, split_rule: str = "authors", seed: int = 0,
-            cutting: folder.Cutting = CUTTING, allow_partial: bool = False, workers: int | None = None,
-            progress: Progress | None = None) -> PreparedData:
+            cutting: folder.Cutting | None = None, scale: str = "paper", allow_partial: bool = False,
+            workers: int | None = None, progress: Progress | None = None) -> PreparedData:
     """Prepare 'polyu' or 'cc' from its published crops below `root` into the folder `out`.
 
     Photographs, not crops, are divided into training and validation, and with the rule 'by-photo' also into domains.
 
+    Args:
+        cutting: how much is cut; None takes 30 crops an image at scale 'paper', else what folders take at the scale.
+        scale: 'smoke', 'short' or 'paper'; at 'smoke' an incomplete set will do.
+
     Raises:
-        UsageError: unknown kind or split rule, or `out` is something else.
+        UsageError: unknown kind, scale or split rule, or `out` is something else.
         DataError: missing or surplus pairs, foreign names, and all faults of `senm.data.folder`.
         MachineError: disk full or not writable.
     """
+    allow_partial = allow_partial or scale == "smoke"
+    if cutting is None and scale == "paper":
+        cutting = CUTTING
     where = find_folder(kind, Path(root))
     pairs = folder.find_pairs(where, NOISY, CLEAN)
     if len(pairs) != SETS[kind].pairs and not allow_partial:
@@ -87,5 +94,5 @@ def prepare(kind: str, root: Path | str, out: Path | str, *, split_rule: str = "
                         "download the rest, or pass --allow-partial to use what is there")
     scenes = {pair.name: photograph(kind, pair.name) for pair in pairs}
     return folder.prepare(where, out, noisy_suffix=NOISY, clean_suffix=CLEAN, split_rule=split_rule, seed=seed,
-                          cutting=cutting, workers=workers, name=kind, licence=SETS[kind].licence, scenes=scenes,
+                          scale=scale, cutting=cutting, workers=workers, name=kind, licence=SETS[kind].licence, scenes=scenes,
                           progress=progress)
