@@ -93,6 +93,6 @@ def prepare(kind: str, root: Path | str, out: Path | str, *, split_rule: str = "
         raise DataError(f"{where} holds {len(pairs)} of {SETS[kind].pairs} pairs", f"the whole of {kind}",
                         "download the rest, or pass --allow-partial to use what is there")
     scenes = {pair.name: photograph(kind, pair.name) for pair in pairs}
-    return folder.prepare(where, out, noisy_suffix=NOISY, clean_suffix=CLEAN, split_rule=split_rule, seed=seed,
-                          scale=scale, cutting=cutting, workers=workers, name=kind, licence=SETS[kind].licence, scenes=scenes,
+    return folder.prepare(where, out, scale, noisy_suffix=NOISY, clean_suffix=CLEAN, split_rule=split_rule, seed=seed,
+                          cutting=cutting, workers=workers, name=kind, licence=SETS[kind].licence, scenes=scenes,
                           progress=progress)
