@@ -25,6 +25,8 @@ REGISTRY: dict[str, str] = {
     "nafnet": "baselines.nafnet:NAFNet",
     "nafnet-finetune": "baselines.nafnet:NAFNetFineTune",
     "esrgan": "baselines.esrgan:ESRGAN",
+    "uformer": "baselines.pretrained:Uformer",
+    "restormer": "baselines.pretrained:Restormer",
     "external-restorer": "baselines.external:ExternalRestorer",
     "external-x4": "baselines.external:ExternalEnlarger",
 }

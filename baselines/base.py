@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from senm.checkpoint import read_state_dict, write_atomically
 from senm.config import Settings
 from senm.errors import CheckpointError, SenmError
-from senm.device import torch_device
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains, Pairs

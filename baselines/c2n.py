@@ -23,7 +23,6 @@ from baselines.base import (
     save_checkpoint,
     to_image,
     to_tensor,
-    torch_device,
 )
 from baselines.c2n_networks import Critic, Generator
 from baselines.loop import Guard, identity, run_loop
@@ -31,6 +30,7 @@ from baselines.pairs import UnpairedSampler
 from senm import seeding
 from senm.checkpoint import read_state_dict
 from senm.config import Settings
+from senm.device import torch_device
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from senm.progress import Progress
 
 WGAN_GP = "ours: the training script was never released; the default of WGAN-GP (Gulrajani et al., 2017)"
+
+
+START = 0.1  # ours: the published configuration does not give the initialisation
 
 
 class C2NNetwork(Settings):
@@ -62,7 +65,9 @@ class C2NTraining(Settings):
     critic_steps: int = Field(5, ge=1, json_schema_extra={"guess": WGAN_GP})
     penalty: float = Field(10.0, ge=0, description="gradient penalty", json_schema_extra={"guess": WGAN_GP})
     zero_mean: float = Field(
-        1e-2, ge=0, description="weight of the sum over channels of |mean of the generated noise over the batch|",
+        1e-2, ge=0,
+        description="weight of the sum over channels of |mean of the generated noise over the batch| * sqrt(H * W), "
+        "the L2 norm of a constant shift, which is the unit of the critic",
         json_schema_extra={"guess": "ours: the weight is published, the exact form of the term is not"},
     )
     skip_limit: int = Field(10, ge=0)
@@ -78,9 +83,13 @@ class C2NSettings(Settings):
 
 
 def build(settings: C2NSettings) -> Generator:
-    """A new generator of these settings."""
+    """A new generator of these settings; its last layer starts small, so that training starts near no noise."""
     size = settings.network
-    return Generator(size.width, size.code, size.blocks)
+    generator = Generator(size.width, size.code, size.blocks)
+    with torch.no_grad():
+        for parameter in generator.T_tail.parameters():
+            parameter.mul_(START)
+    return generator
 
 
 class C2N:
@@ -100,7 +109,7 @@ class C2N:
             return settings
         short = settings.but(
             network={"width": 16, "code": 8, "blocks": (3, 2, 2), "critic_blocks": 4},
-            training={"steps": 4_000, "batch": 8, "crop": 48, "lr": 2e-4, "decay_every": 500, "critic_steps": 3,
+            training={"steps": 2_000, "batch": 8, "crop": 32, "lr": 2e-4, "decay_every": 250, "critic_steps": 2,
                       "log_every": 50, "checkpoint_every": 250},
         )
         if scale == "short":
@@ -217,7 +226,7 @@ class Adversarial:
         clean = clean.to(self.device)
         draw = seeding.generator("c2n", "generator", self.seed, number)
         fake = self.generator(clean, *self.generator.draws(clean, draw))
-        shift = (fake - clean).mean(dim=(0, 2, 3)).abs().sum()
+        shift = (fake - clean).mean(dim=(0, 2, 3)).abs().sum() * train.crop
         loss = -self._score(fake) + train.zero_mean * shift
         self._update(0, loss, number, "generator")
         return {

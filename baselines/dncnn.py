@@ -67,7 +67,7 @@ class DnCNN(NetworkRestorer):
             return settings
         short = settings.but(
             network={"depth": 12, "width": 32},
-            training={"steps": 3_000, "batch": 32, "lr": 1e-3, "milestones": (1_500, 2_250, 2_700),
+            training={"steps": 1_500, "batch": 16, "lr": 1e-3, "milestones": (750, 1_100, 1_350),
                       "log_every": 50, "checkpoint_every": 500},
         )
         if scale == "short":

@@ -67,7 +67,7 @@ class DRUNet(NetworkRestorer):
             return settings
         short = settings.but(
             network={"widths": (16, 32, 64, 128), "blocks": 2},
-            training={"steps": 4_000, "batch": 16, "crop": 64, "lr": 5e-4, "milestones": (2_000, 3_000, 3_600),
+            training={"steps": 2_000, "batch": 8, "crop": 48, "lr": 1e-3, "milestones": (1_000, 1_500, 1_800),
                       "log_every": 50, "checkpoint_every": 500},
         )
         if scale == "short":

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines.base import Capabilities, Scale, torch_device
+from baselines.base import Capabilities, Scale
 from baselines.esrgan_parts import Discriminator, features, relativistic
 from baselines.loop import Guard, identity, run_loop
 from baselines.pairs import PairSampler
@@ -22,6 +22,7 @@ from baselines.restorer import NetworkRestorer, RestorerSettings
 from baselines.training import LOSSES, TrainingSettings, learning_rate, make_optimiser, precision, tf32, train
 from senm import seeding
 from senm.config import Settings
+from senm.device import torch_device
 
 if TYPE_CHECKING:
     from senm.data.pool import Pairs
@@ -113,8 +114,8 @@ class ESRGAN(NetworkRestorer):
         few = {"log_every": 50, "checkpoint_every": 250}
         short = settings.but(
             network={"width": 32, "blocks": 3},
-            psnr={"steps": 3_000, "batch": 8, "crop": 24, "lr": 5e-4, **few},
-            training={"steps": 1_000, "batch": 8, "crop": 24, "milestones": (250, 500, 750), "critic_width": 16,
+            psnr={"steps": 1_500, "batch": 8, "crop": 24, "lr": 5e-4, **few},
+            training={"steps": 500, "batch": 8, "crop": 24, "milestones": (125, 250, 375), "critic_width": 16,
                       "features": "random-features", **few},
         )
         if scale == "short":

@@ -84,7 +84,7 @@ class NAFNet(NetworkRestorer):
 
     @classmethod
     def default_settings(cls, scale: Scale) -> RestorerSettings:
-        return small(NAFNetSettings(), scale, steps=4_000, smoke_steps=60, lr=2e-3)
+        return small(NAFNetSettings(), scale, steps=2_000, smoke_steps=60, lr=2e-3)
 
 
 class NAFNetFineTune(NAFNet):
@@ -95,7 +95,7 @@ class NAFNetFineTune(NAFNet):
 
     @classmethod
     def default_settings(cls, scale: Scale) -> RestorerSettings:
-        return small(FineTuneSettings(), scale, steps=1_500, smoke_steps=30, lr=2e-4)
+        return small(FineTuneSettings(), scale, steps=750, smoke_steps=30, lr=2e-4)
 
 
 def small(settings: RestorerSettings, scale: Scale, *, steps: int, smoke_steps: int, lr: float) -> RestorerSettings:
@@ -104,7 +104,7 @@ def small(settings: RestorerSettings, scale: Scale, *, steps: int, smoke_steps: 
         return settings
     short = settings.but(
         network={"width": 16, "encoder": (1, 1, 2), "middle": 2, "decoder": (1, 1, 1)},
-        training={"steps": steps, "batch": 8, "crop": 64, "lr": lr, "augment": True, "log_every": 50,
+        training={"steps": steps, "batch": 8, "crop": 48, "lr": lr, "augment": True, "log_every": 50,
                   "checkpoint_every": 500},
     )
     if scale == "short":

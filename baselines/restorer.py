@@ -19,12 +19,12 @@ from baselines.base import (
     save_checkpoint,
     to_image,
     to_tensor,
-    torch_device,
 )
 from baselines.training import TrainingSettings, train
 from senm import seeding
 from senm.checkpoint import read_state_dict
 from senm.config import Settings
+from senm.device import torch_device
 
 if TYPE_CHECKING:
     from senm.data.pool import Images, Pairs

@@ -13,10 +13,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines.base import torch_device
 from baselines.loop import Guard, identity, run_loop
 from baselines.pairs import Mixing, PairSampler
 from senm.config import Settings
+from senm.device import torch_device
 
 if TYPE_CHECKING:
     from senm.data.domains import Pairs

