@@ -104,6 +104,7 @@ def with_plane(x: Tensor, plane: Tensor, weights: Sequence[Tensor], biases: Sequ
     channels = x.shape[1]
     response = F.conv2d(x.new_ones(1, 1, *x.shape[2:]), torch.cat([w[:, channels, None] for w in weights]), padding=1)
     offsets = torch.cat(list(biases)).view(-1, 1, 1) + plane.view(-1, 1, 1, 1) * channels_last(response)
+    offsets = offsets.to(x.dtype)
     rest = [torch.cat([w[:, :channels], w[:, channels + 1:]], 1) for w in weights]
     return dense(x, rest, offsets.split([len(w) for w in weights], 1))
 

@@ -6,7 +6,7 @@ size, order and number of processes move no number, and a tile can draw its part
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -21,6 +21,19 @@ CELL = 256
 Network = SeNMVAE | PairedVAE
 Window = tuple[int, int, int, int]
 """(top, left, height, width) in pixels or latent positions."""
+
+
+class Lazy(Sequence[Tensor]):
+    """Draws made when a layer asks for them, so that no more than one layer's are in memory."""
+
+    def __init__(self, count: int, draw: Callable[[int], Tensor]) -> None:
+        self.count, self.draw = count, draw
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Tensor:  # type: ignore[override]
+        return self.draw(index)
 
 
 def latent_channels(model: Network) -> dict[str, int]:
@@ -51,8 +64,8 @@ def cell_noise(channels: int, size: tuple[int, int], stream: Sequence[str | int]
 
 
 def image_noise(model: Network, names: Sequence[str], size: tuple[int, int], seed: int, device: torch.device,
-                window: Window | None = None) -> Noise:
-    """Draws for a batch of images of one size.
+                window: Window | None = None, dtype: torch.dtype = torch.float32) -> Noise:
+    """Draws for a batch of images of one size, made layer by layer as they are used.
 
     Args:
         names: the images' names, which choose their streams.
@@ -60,18 +73,18 @@ def image_noise(model: Network, names: Sequence[str], size: tuple[int, int], see
         window: the part in pixels that is wanted, aligned to the stride; None means all.
 
     Returns:
-        For each latent one float32 (len(names), C, h, w) a layer.
+        For each latent one (len(names), C, h, w) a layer, channels last in memory.
     """
     shapes = model.latent_shapes(*size)
-    noise: Noise = {}
-    for latent, channels in latent_channels(model).items():
-        noise[latent] = []
-        for layer, (h, w) in enumerate(shapes):
-            part = None
-            if window is not None:
-                by = size[0] // h
-                part = (window[0] // by, window[1] // by, window[2] // by, window[3] // by)
-            noise[latent].append(torch.stack([
-                cell_noise(channels, (h, w), (seed, name, latent, layer), device, part) for name in names
-            ]).permute(0, 3, 1, 2))
-    return noise
+
+    def draw(latent: str, channels: int, layer: int) -> Tensor:
+        h, w = shapes[layer]
+        by = size[0] // h
+        part = (window[0] // by, window[1] // by, window[2] // by, window[3] // by) if window else None
+        cells = [cell_noise(channels, (h, w), (seed, name, latent, layer), device, part).to(dtype) for name in names]
+        return torch.stack(cells).permute(0, 3, 1, 2)
+
+    return {
+        latent: Lazy(len(shapes), lambda layer, latent=latent, channels=channels: draw(latent, channels, layer))
+        for latent, channels in latent_channels(model).items()
+    }

@@ -90,7 +90,8 @@ class PairedVAE(nn.Module):
             features.append(a)
         return features
 
-    def descend(self, x: Tensor, level: Tensor, noise: Noise, y: Tensor | None = None) -> Descent:
+    def descend(self, x: Tensor, level: Tensor, noise: Noise, y: Tensor | None = None,
+                temperature: float = 1.0) -> Descent:
         """The top-down pass: latents from the posterior where y is given, else from the prior."""
         plane = level.to(x).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
         a_x = self.encode(self.encode_x, self.stem_x(channels_last(torch.cat([x, plane], 1))))
@@ -104,9 +105,10 @@ class PairedVAE(nn.Module):
             q: Gaussian = self.q[i](decoded + a_y[i]) if a_y is not None else p
             if a_y is not None:
                 kls.append(per_sample(kl(q, p)))
-            decoded = decoded + self.project_zn[i](q.draw(noise["zn"][i]))
+            decoded = decoded + self.project_zn[i](temperature * q.draw(noise["zn"][i]))
             decoded = self.decode[i](decoded)
-        return Descent(self.output(decoded), kl_zn=torch.stack(kls[::-1]) if kls else None)
+        image = self.output(decoded.to(self.output.weight.dtype))
+        return Descent(image, kl_zn=torch.stack(kls[::-1]) if kls else None)
 
     def generate(
         self,
@@ -114,15 +116,17 @@ class PairedVAE(nn.Module):
         level: float | Tensor,
         noise: Noise | None = None,
         generator: torch.Generator | None = None,
+        temperature: float = 1.0,
     ) -> Tensor:
         """A noisy image for each clean one: (B, 3, H, W) in [0, 1] -> the same shape, not clamped.
 
         Args:
             level: standard deviation of the noise in [0, 1] units, one number or one a sample.
+            temperature: factor on the drawn latents.
         """
         noise = noise or self.draw_noise(len(x), *x.shape[2:], generator=generator)
         levels = torch.as_tensor(level, dtype=x.dtype, device=x.device).reshape(-1).expand(len(x))
-        return self.descend(x, levels, noise).image
+        return self.descend(x, levels, noise, temperature=temperature).image
 
     def forward(self, x: Tensor, y: Tensor, noise: Noise) -> Descent:
         """The training pass on pairs (B, 3, H, W); the level is measured, std(y - x) a sample."""
