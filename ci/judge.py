@@ -16,9 +16,13 @@ from ci.accepted import AcceptedGolden, AcceptedSpeed, AcceptedTable, key_of, me
 
 T = TypeVar("T")
 
-ELSEWHERE: dict[str, float] = {"train dncnn": 0.02, "sample, uint8": 0.02, "metrics": 1e-3}
-ELSEWHERE_FLOAT64 = 1e-4
-"""Relative tolerance of golden numbers on a platform without a golden file of its own (float32 cases by name)."""
+ELSEWHERE: dict[str, float] = {"train dncnn": 2e-3, "sample, uint8": 1e-3, "metrics": 1e-5}
+ELSEWHERE_FLOAT64 = 1e-6
+"""Relative tolerance of golden numbers on a platform without a golden file of its own (float32 cases by name).
+
+Between the AVX-512, AVX2 and plain kernels of one processor float64 cases were seen to differ by 5e-15, sampling by
+1e-9 and the float32 training by 3e-5.
+"""
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ def test_an_unknown_platform_is_compared_within_a_tolerance_and_says_so(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     near = "py311-torch2.12.0-x86_64-avx2"
-    bench.measured(table(range(50, 51)), golden(0.5 + 1e-6, near))
+    bench.measured(table(range(50, 51)), golden(0.5 + 1e-7, near))
     assert bench.run() == 0
     assert f"no golden file for {near}" in capsys.readouterr().out
     bench.measured(table(range(50, 51)), golden(0.51, near))
