@@ -1,0 +1,53 @@
+"""Returned server scores: stored with date and source, the latest one shown, impossible ones refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.scores import Score, add, known_scores, read_scores
+from senm.errors import DataError, UsageError
+
+GOOD = Score(table="table2", row="senm-10", column="bench-psnr", value=37.5, date="2026-05-04", source="the server's page")
+
+
+def test_the_latest_score_of_a_cell_is_shown_and_older_ones_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    add(GOOD, path)
+    add(GOOD.model_copy(update={"value": 36.0, "date": "2026-01-01"}), path)
+    add(GOOD.model_copy(update={"value": 38.0, "date": "2026-06-01"}), path)
+    assert known_scores("table2", "sidd", "paper", path) == {("senm-10", "bench-psnr"): 38.0}
+    assert len(read_scores(path)) == 3
+
+
+def test_scores_of_another_scale_or_data_set_are_not_shown(tmp_path: Path) -> None:
+    add(GOOD, tmp_path / "s.json")
+    assert not known_scores("table2", "sidd", "short", tmp_path / "s.json")
+    assert not known_scores("table2", "embedded", "paper", tmp_path / "s.json")
+    assert not known_scores("table3", "sidd", "paper", tmp_path / "s.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"row": "senm-11"}, "senm-10"),
+        ({"column": "val-psnr"}, "bench-psnr"),
+        ({"column": "bench-ssim"}, "between 0 and 1"),
+        ({"date": "4 May"}, "a date such as"),
+        ({"source": " "}, "no source"),
+        ({"table": "table9"}, "table"),
+        ({"value": -3.0}, "between"),
+        ({"value": float("nan")}, "between"),
+    ],
+)
+def test_what_cannot_be_a_score_is_refused(tmp_path: Path, change: dict[str, object], word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        add(GOOD.model_copy(update=change), tmp_path / "s.json")
+    assert not (tmp_path / "s.json").exists()
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text("[{]")
+    with pytest.raises(DataError, match=r"s\.json"):
+        read_scores(tmp_path / "s.json")
