@@ -299,7 +299,9 @@ class Planner:
         )
 
     def _data(self) -> dict[str, str]:
-        return {"data": self.data.name, "fingerprint": self.data.fingerprint}
+        prepared = self.data.prepared
+        origin = prepared.manifest.origin if prepared is not None else ""
+        return {"data": self.data.name, "origin": origin, "fingerprint": self.data.fingerprint}
 
     def _released(self, step: Step) -> Step:
         digest = self.released.get(step.identity, "")

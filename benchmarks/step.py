@@ -64,12 +64,14 @@ class Step:
 
     @cached_property
     def identity(self) -> str:
-        """sha256 (hex) of the description without source digests: what a released checkpoint is matched by."""
+        """sha256 (hex) of the description without source digests and without the bytes of the data (their origin
+        stays): what a released checkpoint is matched by, on any machine."""
         return _sha(self._identity())
 
     def _identity(self) -> dict[str, Any]:
         inputs = {role: step.identity for role, step in self.inputs.items()}
-        return {"kind": self.kind, "params": self.params, "seed": self.seed, "inputs": inputs}
+        params = {name: value for name, value in self.params.items() if name != "fingerprint"}
+        return {"kind": self.kind, "params": params, "seed": self.seed, "inputs": inputs}
 
     def description(self) -> dict[str, Any]:
         """The description as stored beside an artefact."""

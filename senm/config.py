@@ -206,10 +206,12 @@ PAPER = AUTHORS.but(
     train=dict(clip_norm=None, skip_norm=None),
 )
 SHORT = AUTHORS.but(
-    network=dict(nf=16, zn_dim=8, nls=(2, 2), growth=16),
-    loss=dict(anneal_steps=2_000, lpips_weight=0.0, critic_filters=16, level_filters=16),
-    train=dict(iterations=12_000, lr=4e-4, crop=48, milestones=(6_000, 9_000, 10_800, 11_400),
-               checkpoint_every=500, log_every=50),
+    network=dict(nf=16, zn_dim=8, nls=(1, 1), growth=16),
+    loss=dict(anneal_steps=500, lpips_weight=0.0, gan_weight=0.02, critic_filters=16, level_filters=16),
+    train=dict(iterations=3_000, lr=6e-4, crop=32, milestones=(1_500, 2_250, 2_700), checkpoint_every=250,
+               log_every=50),
+    level="measured",
+    normalize=True,
 )
 SMOKE = SHORT.but(
     network=dict(nf=8, zn_dim=4, nls=(1, 1), growth=8),
@@ -219,10 +221,11 @@ SMOKE = SHORT.but(
 
 PAIRED = PairedModelSettings()
 PAIRED_SHORT = PAIRED.but(
-    network=dict(nf=16, nls=(2, 2), growth=16),
-    loss=dict(anneal_steps=2_000, lpips_weight=0.0, critic_filters=16, level_filters=16),
-    train=dict(iterations=12_000, lr=4e-4, crop=48, batch=8, milestones=(6_000, 9_000, 10_800, 11_400),
-               checkpoint_every=500, log_every=50),
+    network=dict(nf=16, nls=(1, 1), growth=16),
+    loss=dict(anneal_steps=500, lpips_weight=0.0, critic_filters=16, level_filters=16),
+    train=dict(iterations=4_000, lr=6e-4, crop=32, batch=8, milestones=(2_000, 3_000, 3_600),
+               checkpoint_every=250, log_every=50),
+    normalize=True,
 )
 PAIRED_SMOKE = PAIRED_SHORT.but(
     network=dict(nf=8, nls=(1, 1), growth=8),

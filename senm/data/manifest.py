@@ -72,6 +72,12 @@ class Manifest(_Frozen):
         """SHA-256 of `text()`; since files are listed with their hashes, it covers the whole data set."""
         return hashlib.sha256(self.text().encode()).hexdigest()
 
+    @property
+    def origin(self) -> str:
+        """SHA-256 of what the content is made from, without its bytes: the same on machines that round differently."""
+        made_from = {"name": self.name, "version": self.version, "plan": self.plan}
+        return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a prepared folder.
