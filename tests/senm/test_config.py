@@ -59,7 +59,7 @@ def test_presets_survive_json(name: str) -> None:
 
 
 def test_but_changes_only_what_it_names() -> None:
-    changed = SHORT.but(loss={"lam": 1e-3}, normalize=True)
+    changed = SHORT.but(loss={"lam": 1e-3}, normalize=False)
     before, after = SHORT.flat(), changed.flat()
     assert {k for k in before if before[k] != after[k]} == {"loss.lam", "normalize"}
     assert source_of(SHORT, "loss.p1").startswith("code: absent")
