@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.record import EvaluationRecord, Measurement
-from benchmarks.steps import Bench, first, high, read_images
+from benchmarks.steps import Bench, first, high, read_images, training_health
 from senm.errors import DataError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def evaluate(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench)
         scale=str(step.params.get("scale", "")),
         seed=step.seed,
         measurements=tuple(measurements),
-        health=_health(images),
+        health={**_health(images), **_of_training(inputs)},
         provenance=environment.provenance(bench.device, clock),
     )
     (folder / RECORD).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -75,6 +75,11 @@ def _measure(metric: Any, step: Step, images: Images, real: Pairs) -> Measuremen
         images=len(images),
         per_image=dict(zip(images.names, values, strict=True)) if values else {},
     )
+
+
+def _of_training(inputs: Mapping[str, Path]) -> dict[str, Any]:
+    found = training_health(inputs["images"]) if "images" in inputs else {}
+    return {"training": found} if found else {}
 
 
 def _health(images: Images) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from benchmarks.tables import NAMES
 from senm.errors import SenmError, unknown
 
 HELP = "Regenerate the tables of the SeNM-VAE paper and hold every cell and claim against it."
+INTERRUPTED = 130
+GO_ON = "\ninterrupted; run the same command again: finished steps are kept, trainings go on from their last checkpoint"
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=HELP)
 
 
@@ -55,23 +57,21 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         _known_command(command, arguments)
-        return int(command.main(args=arguments, prog_name="python -m benchmarks.run", standalone_mode=False) or 0)
+        code = int(command.main(args=arguments, prog_name="python -m benchmarks.run", standalone_mode=False) or 0)
     except SenmError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print(
-            "\ninterrupted; run the same command again: finished steps are kept, trainings go on from their last "
-            "checkpoint",
-            file=sys.stderr,
-        )
-        return 130
+        code = INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except TyperException as error:
         print(f"error: {getattr(error, 'format_message', error.__str__)()}", file=sys.stderr)
         return int(getattr(error, "exit_code", 2))
+    if code == INTERRUPTED:
+        print(GO_ON, file=sys.stderr)
+    return code
 
 
 def _known_command(command: Any, arguments: list[str]) -> None:
