@@ -1,9 +1,8 @@
-"""Checks over prepared or half-prepared pools: sides swapped, the same pixels in two places, files paired by order."""
+"""Checks over pools: the two sides of pairs swapped or equal, the same pixels in two pools."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -59,19 +58,3 @@ def check_apart(first: Images, second: Images, what: tuple[str, str], mend: str)
         a, b = shared[0]
         raise DataError(f"{len(shared)} images are in {what[0]} and in {what[1]} (first: {a} = {b})",
                         "no image in both", mend)
-
-
-def check_no_twins(names: Iterable[str], digests: Iterable[bytes | None], what: str) -> None:
-    """Refuse a pool that holds the same pixels twice.
-
-    Raises:
-        DataError: naming the first two equal images.
-    """
-    seen: dict[bytes, str] = {}
-    for name, d in zip(names, digests, strict=True):
-        if d is None:
-            continue
-        if d in seen:
-            raise DataError(f"{seen[d]} and {name} hold the same pixels", f"every image of {what} once",
-                            "remove one of the two")
-        seen[d] = name

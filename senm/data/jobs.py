@@ -25,6 +25,7 @@ from senm.data.writer import PoolWriter, PreparedWriter
 from senm.errors import DataError, MachineError
 from senm.progress import Progress
 
+MOST_WORKERS = 6  # each holds a decoded photograph: together they stay below 2 GiB for 12 megapixels
 FLUSH_SECONDS = 0.5  # how much finished work a kill may cost; each flush syncs the pools to disk
 
 
@@ -78,7 +79,7 @@ def run(jobs: Sequence[Job], writers: Mapping[tuple[str, str], PoolWriter], writ
     """Do all jobs that `writer` does not know as done, marking each; returns file -> SHA-256 for all of them.
 
     Args:
-        workers: processes; None means one a core, 8 at most; 1 stays in this process.
+        workers: processes; None means one a core, 6 at most; 1 stays in this process.
 
     Raises:
         DataError: as `perform`.
@@ -87,7 +88,7 @@ def run(jobs: Sequence[Job], writers: Mapping[tuple[str, str], PoolWriter], writ
     before = dict(tag.split(" ", 1) for tag in writer.done if " " in tag)
     hashes = {job.file: before[job.tag] for job in jobs if job.tag in before}
     todo = [job for job in jobs if job.tag not in before]
-    count = min(workers or min(os.cpu_count() or 1, 8), max(len(todo), 1))
+    count = min(workers or min(os.cpu_count() or 1, MOST_WORKERS), max(len(todo), 1))
     pending: list[str] = []
     flushed = time.monotonic()
     with progress.task(label, len(jobs)) as task:

@@ -148,8 +148,16 @@ def _write(out: Path, photos: list[Photo], blocks: dict[str, Blocks], cutting: C
     files = [path for p in photos for path in (p.clean, p.noisy)] + [f for b in blocks.values() for f in b.files]
     plan: dict[str, Any] = {**asdict(cutting), "forms": {name: found.form for name, found in blocks.items()},
                             "files": {shown(path): path.stat().st_size for path in files}}
+    notes = _notes(cutting.split_rule, len(photos), blocks)
     with PreparedWriter(out, "sidd", plan, resume=True) as writer:
         try:
+            block_sources: list[Source] = []
+            for name in list(blocks):  # stored and let go first, so that the workers have the memory
+                found = blocks.pop(name)
+                store(writer, name, found.sides)
+                block_sources += [Source(name=f"{name} {file.name}", file=shown(file), sha256=file_sha256(file),
+                                         licence=LICENCE, split=name) for file in found.files]
+                del found
             train = writer.pool("train", items, dict.fromkeys(("clean", "noisy"), (cutting.size, cutting.size)))
             jobs = [Job(path, ("train", side), cutting.crops * i, table[p.name]) for i, p in enumerate(photos)
                     for side, path in (("clean", p.clean), ("noisy", p.noisy))]
@@ -158,16 +166,12 @@ def _write(out: Path, photos: list[Photo], blocks: dict[str, Blocks], cutting: C
             sources = [Source(name=f"{p.name} {side}", file=shown(path), sha256=hashes[path], licence=LICENCE,
                               size=p.size, split="train")
                        for p in photos for side, path in (("clean", p.clean), ("noisy", p.noisy))]
-            for name, found in blocks.items():
-                store(writer, name, found.sides)
-                sources += [Source(name=f"{name} {file.name}", file=shown(file), sha256=file_sha256(file),
-                                   licence=LICENCE, split=name) for file in found.files]
             for domain, indices in domains.items():
                 writer.order(domain, "train", indices.tolist())
             return writer.finish(
                 description=f"SIDD sRGB: {len(photos)} photographs, {cutting.crops} crops of {cutting.size} px each",
-                split_rule=cutting.split_rule, paired_counts=paper_counts(few), sources=sources,
-                notes=_notes(cutting.split_rule, len(photos), blocks), progress=progress)
+                split_rule=cutting.split_rule, paired_counts=paper_counts(few), sources=[*sources, *block_sources],
+                notes=notes, progress=progress)
         except DataError:
             writer.discard()
             raise
