@@ -60,8 +60,9 @@ class Engine:
         if self.device.type != "cuda":
             yield
             return
-        tf32 = self.precision != "float32"
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=tf32):
+        repeatable = torch.backends.cudnn.deterministic
+        with torch.backends.cudnn.flags(enabled=True, benchmark=not repeatable, deterministic=repeatable,
+                                        allow_tf32=self.precision != "float32"):
             yield
 
     def run(self, x: Tensor, levels: Tensor, noise: Noise, temperature: float = 1.0) -> Tensor:
