@@ -22,13 +22,17 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds(work: Work, device: torch.device) -> float:
-    """Wall time of one call, until the device is idle again."""
+def seconds(work: Work, device: torch.device, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Time of one call, until the device is idle again.
+
+    Args:
+        clock: wall time, or `time.process_time` on a CPU that other processes use too (with one thread).
+    """
     synchronise(device)
-    start = time.perf_counter()
+    start = clock()
     work()
     synchronise(device)
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -45,13 +49,14 @@ def reason(error: BaseException) -> str:
 
 
 def race(arms: Mapping[str, Work], device: torch.device, rounds: int, warmup: int = 2,
-         deadline: float = float("inf")) -> dict[str, dict[str, Any]]:
+         deadline: float = float("inf"), clock: Callable[[], float] = time.perf_counter) -> dict[str, dict[str, Any]]:
     """Time all arms in turn; the first one is what the others' speed-ups refer to.
 
     An arm that fails is recorded with its reason and takes no further part.
 
     Args:
         deadline: value of `time.monotonic` after which no further round begins, three excepted.
+        clock: see `seconds`.
     """
     found: dict[str, dict[str, Any]] = {}
     times: dict[str, list[float]] = {}
@@ -67,7 +72,7 @@ def race(arms: Mapping[str, Work], device: torch.device, rounds: int, warmup: in
         if round_ >= 3 and time.monotonic() > deadline:
             break
         for name, taken in times.items():
-            taken.append(seconds(arms[name], device))
+            taken.append(seconds(arms[name], device, clock))
     first = next(iter(times), "")
     for name, taken in times.items():
         ratios = [a / b for a, b in zip(times[first], taken, strict=True)]

@@ -41,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--size", type=int, help="side of these images in pixels")
     p.add_argument("--sweep", action="store_true", help="also vary batch, size, depth and tiles")
     p.add_argument("--compile", action="store_true", help="on a CPU, also the compiled arms")
+    p.add_argument("--clock", choices=("wall", "processor"), default="wall",
+                   help="processor: time of this process only, for a CPU that others use too (runs on one thread)")
     p.add_argument("--rounds", type=int, default=9, help="measurements of each arm")
     p.add_argument("--seconds", type=float, default=270, help="stop opening new measurements after this long")
     p.add_argument("--out", type=Path, default=Path("results/profile"))
@@ -98,7 +100,7 @@ class Session:
             self.samplers = [name for name in self.samplers if name.startswith("fast")]
         if options.compile and not cuda:
             self.samplers.append("fast float32 compiled")
-        self.record: dict[str, Any] = {"version": 1, "model": options.model, "scale": scale,
+        self.record: dict[str, Any] = {"version": 1, "model": options.model, "scale": scale, "clock": options.clock,
                                        "case": asdict(self.case), "failures": []}
 
     def run(self) -> None:
@@ -109,6 +111,8 @@ class Session:
             import torch
 
             torch.set_flush_denormal(True)
+            if self.options.clock == "processor":
+                torch.set_num_threads(1)
         steps: list[tuple[str, Callable[[], Any]]] = [
             ("peaks", lambda: peaks(self.device)), ("arms", self.arms), ("training", self.training),
             ("parts", self.parts), ("memory", self.memory),
@@ -149,7 +153,8 @@ class Session:
             except FAILURES as error:
                 failed[name] = {"status": "failed", "reason": profile_timing.reason(error)}
         limit = min(self.deadline, time.monotonic() + share * self.options.seconds)
-        found = profile_timing.race(works, self.device, rounds, deadline=limit) | failed
+        clock = time.process_time if self.options.clock == "processor" else time.perf_counter
+        found = profile_timing.race(works, self.device, rounds, deadline=limit, clock=clock) | failed
         return {name: found[name] for name in names}
 
     def arms(self) -> list[dict[str, Any]]:
