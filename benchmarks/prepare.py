@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchmarks.options import ROOT
-from senm.errors import UsageError, unknown
+from senm.errors import DataError, UsageError, unknown
 
 if TYPE_CHECKING:
     from senm.progress import Progress
@@ -68,6 +68,7 @@ def prepare(kind: str, root: Path | None, out: Path | None = None, *, split_rule
     if not root.is_dir():
         raise UsageError(f"the folder {root} does not exist", "the folder that holds the official files",
                          "check --root, or add --download")
+    check_known(kind, root, progress)
     module = importlib.import_module(KINDS[kind])
     given: dict[str, Any] = {"progress": progress}
     if kind == "sidd":
@@ -81,6 +82,29 @@ def prepare(kind: str, root: Path | None, out: Path | None = None, *, split_rule
         given |= {"kind": kind, "allow_partial": allow_partial} if kind != "folder" else {}
         given |= dict(zip(("noisy_suffix", "clean_suffix"), suffixes, strict=bool(suffixes)))
     return Path(module.prepare(root=root, out=out or PREPARED / kind, **given).folder)
+
+
+def check_known(kind: str, root: Path, progress: Progress) -> None:
+    """Compare archives of published length below `root` with their published checksum.
+
+    Raises:
+        DataError: right name and length, but other bytes.
+    """
+    import hashlib
+
+    from benchmarks.published import FILES
+    from senm.data.sidd_layouts import find
+
+    for published in FILES.get(kind, ()):
+        path = find(root, published.name)
+        if not (path and published.hash and published.bytes == path.stat().st_size):
+            continue
+        algorithm, expected = published.hash.split(":")
+        with progress.task(f"checking {published.name}", 1) as task, path.open("rb") as file:
+            digest = hashlib.file_digest(file, algorithm).hexdigest()
+            task.advance()
+        if digest != expected:
+            raise DataError(f"{path} has {algorithm} {digest}", f"{expected}", "download it again")
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -6,12 +6,12 @@ import pytest
 
 from benchmarks import download as downloads
 from benchmarks import prepare as command
-from benchmarks import run
+from benchmarks import published, run
 from benchmarks.datasets import load, parse
 from benchmarks.published import Published
 from benchmarks.store import Store
 from senm.data.prepared import PreparedData
-from senm.errors import UsageError
+from senm.errors import DataError, UsageError
 from senm.progress import NullProgress
 from tests import fixtures_official as fx
 
@@ -86,6 +86,17 @@ def test_download_fetches_into_the_root_first(tmp_path, monkeypatch):
     monkeypatch.setattr(downloads, "fetch", fetch)
     out = command.prepare("ntire20", tmp_path / "new", tmp_path / "o", download=True, allow_partial=True, workers=1)
     assert len(fetched) == 4 and len(PreparedData.open(out).images("validation", "high")) == 2
+
+
+def test_archives_of_known_checksum_are_compared_with_it(tmp_path, monkeypatch):
+    (tmp_path / "SIDD_Medium_Srgb.zip").write_bytes(b"12345")
+    for hash, right in (("md5:827ccb0eea8a706c4c34a16891f84e7b", True), ("md5:" + "0" * 32, False)):
+        monkeypatch.setitem(published.FILES, "sidd", (Published("SIDD_Medium_Srgb.zip", "", 5, hash),))
+        if right:
+            command.check_known("sidd", tmp_path, NullProgress())
+        else:
+            with pytest.raises(DataError, match="827ccb0e"):
+                command.check_known("sidd", tmp_path, NullProgress())
 
 
 def test_nothing_is_fetched_unless_asked(tree, tmp_path, monkeypatch):
