@@ -9,20 +9,24 @@ from typing import Any
 
 Points = list[tuple[float, float]]
 CLOCKS = ("step", "epoch", "time", "seconds", "wall_seconds", "elapsed", "eta")
-LIMIT = 9
+LIMIT = 12
 MOST = 8
 
 
 @dataclass(frozen=True)
 class Family:
-    """Runs that log the same quantities: `labels` in order, `quantities` name -> [(index into labels, points)]."""
+    """Runs that log the same quantities: `labels` in order, `quantities` name -> [(index into labels, points)].
+
+    `left_out` names the quantities beyond the limit.
+    """
 
     labels: tuple[str, ...]
     quantities: Mapping[str, list[tuple[int, Points]]]
+    left_out: tuple[str, ...] = ()
 
 
 def families(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[Family, ...]:
-    """Group the runs by what they log, at most 8 runs and 9 quantities a family; losses first, rates last."""
+    """Group the runs by what they log, at most 8 runs and 12 quantities a family; losses first, rates last."""
     by_keys: dict[frozenset[str], dict[str, dict[str, Points]]] = {}
     for label, steps in curves.items():
         series = quantities(steps)
@@ -33,9 +37,9 @@ def families(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[Family,
         labels = list(runs)
         for start in range(0, len(labels), MOST):
             part = labels[start : start + MOST]
-            names = sorted(runs[part[0]], key=_rank)[:LIMIT]
-            kept = {name: [(i, runs[label][name]) for i, label in enumerate(part)] for name in names}
-            found.append(Family(tuple(part), kept))
+            names = sorted(runs[part[0]], key=_rank)
+            kept = {name: [(i, runs[label][name]) for i, label in enumerate(part)] for name in names[:LIMIT]}
+            found.append(Family(tuple(part), kept, tuple(names[LIMIT:])))
     return tuple(found)
 
 
@@ -62,9 +66,13 @@ def _flat(step: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, floa
 
 
 def _rank(name: str) -> tuple[int, str]:
-    last = name.rsplit("/", 1)[-1].lower()
+    """What to look at first: the whole loss, then reconstructions, then the other terms; layers and rates last."""
+    low = name.lower()
+    last = low.rsplit("/", 1)[-1]
     if last in ("loss", "total"):
         return 0, name
-    if "loss" in name.lower():
+    if "loss" in low or "rec" in last:
         return 1, name
-    return (4 if last in ("lr", "grad_norm", "skipped") else 2), name
+    if last in ("lr", "grad_norm", "skipped"):
+        return 4, name
+    return (3 if "layer" in last else 2), name

@@ -31,11 +31,12 @@ STRIPS = 12
 
 @dataclass(frozen=True)
 class Figure:
-    """Plots that share a legend; `series` may be empty."""
+    """Plots that share a legend; `series` may be empty, `left_out` names what was logged and is not drawn."""
 
     id: str
     plots: tuple[Plot, ...]
     series: tuple[Series, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def page(results: Sequence[TableResult], context: ReportContext | None = None) -> str:
@@ -171,7 +172,7 @@ def _training(context: ReportContext) -> list[Figure]:
             plots.curve_plot(f"curve-{place}-{i}", name, [(named[index].index, points) for index, points in runs])
             for i, (name, runs) in enumerate(family.quantities.items())
         )
-        figures.append(Figure(f"curves-{place}", drawn, named))
+        figures.append(Figure(f"curves-{place}", drawn, named, family.left_out))
     return figures
 
 

@@ -53,10 +53,9 @@ def _strip(strip: Strip) -> PictureStrip:
     crops = {"detail": detail_crop(strip.clean)}
     if strip.kind == "noise":
         crops["flat"] = flat_crop(strip.clean)
-    shown = [label for label in strip.panels if label != "clean"]
-    judged = [label for label in shown if label != "noisy"] or shown
-    if strip.kind == "noise":
-        judged = shown
+    judged = [label for label in strip.panels if label not in ("clean", "noisy")]
+    if strip.kind == "noise" and "noisy" in strip.panels:
+        judged = ["noisy"]
     clean = strip.clean.astype(np.int32)
     factor = amplification([crops["detail"].cut(strip.panels[label].astype(np.int32) - clean) for label in judged])
     lines = [

@@ -92,8 +92,11 @@ def flat_crop(clean: np.ndarray) -> Box:
 
 
 def amplification(residuals: list[np.ndarray]) -> int:
-    """The largest of 1, 2, 4, 8, 16 that keeps 99 % of all residual values within the 8-bit range."""
-    reach = float(np.percentile(np.abs(np.concatenate([r.ravel() for r in residuals])), 99)) if residuals else 0.0
+    """The largest of 1, 2, 4, 8, 16 that keeps 99 % of the values of the median residual within the 8-bit range.
+
+    The median, so that one system that went wrong does not make the others' residuals invisible.
+    """
+    reach = float(np.median([np.percentile(np.abs(r), 99) for r in residuals])) if residuals else 0.0
     return max((factor for factor in AMPLIFICATIONS if factor * reach <= 127), default=1)
 
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from benchmarks.record import Cell, Column, Row, TableResult
-
-MARKS = "abcdefghijklmnopqrstuvwxyz"
-WORDLESS = ("", "measured")
-UNCOMPARED = "not comparable"
+from benchmarks.report.notes import UNCOMPARED, Notes
 
 
 @dataclass(frozen=True)
@@ -68,12 +64,16 @@ class FullCell:
 
 @dataclass(frozen=True)
 class TableView:
-    """A table ready for the template. `groups` are (label, number of columns, beside the paper) spans of the header."""
+    """A table ready for the template. `groups` are (label, number of columns, beside the paper) spans of the header,
+    `heads` the footnote marks of the columns, `widths` the characters of their longest numbers.
+    """
 
     result: TableResult
     title: str
     groups: tuple[tuple[str, int, bool], ...]
     columns: tuple[Column, ...]
+    heads: dict[str, tuple[str, ...]]
+    widths: dict[str, int]
     rows: tuple[RowView, ...]
     spreads: frozenset[str]
     footnotes: tuple[tuple[str, str], ...]
@@ -95,6 +95,16 @@ class TableView:
     def count(self, **wanted: str) -> int:
         """Number of cells with this state or verdict, such as count(state="quoted")."""
         return sum(all(getattr(c, key) == value for key, value in wanted.items()) for c in self.result.cells)
+
+    @property
+    def deviations(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Deviations by the system that they name before a colon; those that name none come first, under ''."""
+        groups: dict[str, list[str]] = {"": []}
+        for line in self.result.deviations:
+            head, _, rest = line.partition(": ")
+            named = bool(rest) and " " not in head
+            groups.setdefault(head if named else "", []).append(rest if named else line)
+        return tuple((head, tuple(lines)) for head, lines in groups.items() if lines)
 
     @property
     def uncompared(self) -> int:
@@ -132,18 +142,21 @@ def title(name: str) -> str:
 def table_view(result: TableResult) -> TableView:
     """Arrange a result for the page: paper columns first, then those the paper lacks."""
     columns = sorted(result.columns, key=lambda column: column.extra)
-    notes = _Notes(result.cells)
+    notes = Notes(result.cells)
+    heads = {column.id: notes.of_column(column.id) for column in columns}
     rows: list[RowView] = []
     for row in result.rows:
         cells = tuple(_cell(result.cell(row.id, column.id), column, notes) for column in columns)
         rule = bool(rows) and _part(rows[-1].row) != _part(row)
-        rows.append(RowView(row, cells, rule, notes.marks([row.note])))
+        rows.append(RowView(row, cells, rule, notes.of_row(row.id, row.note)))
     shown = [(column.group, column.extra) for column in columns]
     return TableView(
         result=result,
         title=title(result.table),
         groups=tuple((group, len(list(items)), extra) for (group, extra), items in groupby(shown)),
         columns=tuple(columns),
+        heads=heads,
+        widths={c.id: max(len(row.cells[i].main) for row in rows) if rows else 0 for i, c in enumerate(columns)},
         rows=tuple(rows),
         spreads=frozenset(cell.column for cell in result.cells if cell.spread is not None),
         footnotes=tuple(notes.used.items()),
@@ -161,63 +174,15 @@ def _part(row: Row) -> str:
     return row.paired if row.paired in ("", "0", "all") else "few"
 
 
-class _Notes:
-    """Reasons as footnotes. A reason shared by all cells of one verdict or state becomes a remark under the table.
-
-    How far a compared cell lies from the printed one is said in the long form only.
-    """
-
-    def __init__(self, cells: Sequence[Cell]) -> None:
-        self.used: dict[str, str] = {}
-        self._marks: dict[str, str] = {}
-        reasons: dict[str, Counter[str]] = {}
-        for cell in cells:
-            if cell.verdict == UNCOMPARED and cell.paper is not None:
-                reasons.setdefault(cell.verdict, Counter())[cell.verdict_reason] += 1
-            reasons.setdefault(cell.state, Counter())[cell.reason] += 1
-        self._general = {
-            word: next(iter(found))
-            for word, found in reasons.items()
-            if word not in WORDLESS and len(found) == 1 and next(iter(found)) and sum(found.values()) > 1
-        }
-
-    @property
-    def remarks(self) -> tuple[tuple[str, str], ...]:
-        """(words, reason) for the words whose cells all share one reason."""
-        words: dict[str, list[str]] = {}
-        for word, reason in self._general.items():
-            words.setdefault(reason, []).append(word)
-        return tuple((", ".join(found), reason) for reason, found in words.items())
-
-    def of(self, cell: Cell) -> tuple[str, ...]:
-        """The footnote marks of a cell."""
-        reasons = [cell.reason]
-        if cell.verdict == UNCOMPARED and cell.paper is not None and cell.state != "quoted":
-            reasons.append(cell.verdict_reason)
-        return self.marks(reasons)
-
-    def marks(self, reasons: Iterable[str]) -> tuple[str, ...]:
-        """Marks for these reasons, given out in order of first use."""
-        found = []
-        for reason in dict.fromkeys(reason for reason in reasons if reason):
-            if reason in self._general.values():
-                continue
-            if reason not in self._marks:
-                count = len(self._marks)
-                self._marks[reason] = MARKS[count % 26] * (1 + count // 26)
-                self.used[self._marks[reason]] = reason
-            found.append(self._marks[reason])
-        return tuple(found)
-
-
-def _cell(cell: Cell | None, column: Column, notes: _Notes) -> CellView:
+def _cell(cell: Cell | None, column: Column, notes: Notes) -> CellView:
     if cell is None:
         return CellView(column, "", "")
     printed = number(cell.paper, column.digits)
-    common: dict[str, Any] = {"column": column, "state": cell.state, "marks": notes.of(cell)}
+    common: dict[str, Any] = {"column": column, "state": cell.state, "marks": notes.of_cell(cell)}
     common |= {"ours": cell.mean, "paper": cell.paper}
     if cell.mean is None:
-        return CellView(main=printed or "–", beside=cell.state, **common)
+        hollow = cell.state == "quoted" and not printed
+        return CellView(main=printed or "–", beside="" if hollow else cell.state, **common)
     spread = "" if cell.spread is None else f"±{number(cell.spread, column.digits)}"
     return CellView(
         main=number(cell.mean, column.digits),

@@ -155,6 +155,34 @@ def test_a_shared_reason_is_said_once_and_single_ones_are_footnotes():
     view = table_view(made.model_copy(update={"cells": (first, *made.cells[1:])}))
     assert view.footnotes == (("a", "it broke"),)
     assert view.rows[0].cells[0].marks == ("a",)
+    assert [row.marks for row in view.rows] == [(), ()] and set(view.heads.values()) == {()}
+
+
+def test_a_reason_moves_to_the_row_or_column_that_shares_it():
+    made = result("table1", "smoke", "embedded")
+    quoted = {"deflow": "no code", "danet": "no licence"}
+    cells = []
+    for cell in made.cells:
+        if cell.row in quoted:
+            cell = cell.model_copy(update={"reason": quoted[cell.row]})
+        if cell.column == "fid" and cell.verdict == "not comparable":
+            cell = cell.model_copy(update={"verdict_reason": "measured as fd_random; " + cell.verdict_reason})
+        cells.append(cell)
+    view = table_view(made.model_copy(update={"cells": tuple(cells)}))
+    notes, marked = dict(view.footnotes), {row.row.id: row.marks for row in view.rows}
+    assert [notes[mark] for mark in view.heads["fid"]] == ["measured as fd_random"]
+    assert [notes[mark] for mark in marked["deflow"]] == ["not built here", "no code"]
+    assert [notes[mark] for mark in marked["danet"]] == ["not built here", "no licence"]
+    assert all(cell.marks == () for row in view.rows for cell in row.cells)
+    assert dict(view.remarks)["not comparable"].startswith("measured on embedded")
+
+
+def test_deviations_are_grouped_by_the_system_they_name():
+    lines = ("senm-vae: nf 8 instead of 64", "measured on 8 images", "senm-vae: lr", "column fid: fd_random")
+    view = table_view(result("table6").model_copy(update={"deviations": lines}))
+    assert view.deviations == (
+        ("", ("measured on 8 images", "column fid: fd_random")), ("senm-vae", ("nf 8 instead of 64", "lr")),
+    )
 
 
 def test_not_finite_numbers_are_words():

@@ -57,6 +57,12 @@ def test_amplification_keeps_residuals_in_range(reach, factor):
     assert amplification([np.full((4, 4), reach), np.full((4, 4), -reach)]) == factor
 
 
+def test_one_broken_system_does_not_hide_the_others():
+    good, broken = np.full((4, 4), 7), np.full((4, 4), 255)
+    assert amplification([good, good, broken]) == 16
+    assert amplification([]) == 16
+
+
 def test_a_residual_is_centred_amplified_and_clipped():
     clean = flat(2)
     image = clean.copy()
