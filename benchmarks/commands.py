@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.options import Options
 from benchmarks.tables import NAMES, table
-from senm.errors import DataError, MachineError, UsageError
+from senm.errors import DataError, UsageError
 
 MODULES = {
     "prepare": "benchmarks.prepare",
@@ -23,8 +23,12 @@ MODULES = {
 
 def run_tables(names: Sequence[str], options: Options) -> int:
     """Run tables, print them, and return the exit code: 0, or that of the first system that failed."""
+    if options.gpus and not options.container:
+        raise UsageError("--gpus without --container", "GPUs for a container", "add --container, or say --device cuda")
     if options.container:
-        return in_container(options)
+        from benchmarks.container import run_in_container
+
+        return run_in_container(names, options)
     from benchmarks.execute import summary
     from benchmarks.report.terminal import show
     from benchmarks.session import run
@@ -45,20 +49,6 @@ def run_tables(names: Sequence[str], options: Options) -> int:
     for error in failed:
         print(f"error: {error}", file=sys.stderr)
     return failed[0].exit_code if failed else 0
-
-
-def in_container(options: Options) -> int:
-    """Run this command line inside the container image.
-
-    Raises:
-        MachineError: no container engine, or none of the project's image.
-    """
-    arguments = [word for word in sys.argv[1:] if word != "--container"]
-    try:
-        container = importlib.import_module("benchmarks.container")
-    except ModuleNotFoundError as error:
-        raise MachineError(f"containers cannot be used: {error}", "pip install docker") from error
-    return int(container.run(arguments, gpus=options.gpus))
 
 
 def print_plan(names: Sequence[str], options: Options, machine: str = "") -> int:

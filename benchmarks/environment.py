@@ -34,7 +34,7 @@ CUDA_NOT_DETERMINISTIC = (
 
 
 def git_state(folder: Path = ROOT) -> str:
-    """Commit of the code, with '+changes' where tracked files differ from it; empty outside a repository."""
+    """Commit of the code, with '+changes' where tracked files differ from it; outside a repository SENM_COMMIT."""
 
     def git(*arguments: str) -> str:
         answer = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
@@ -42,9 +42,11 @@ def git_state(folder: Path = ROOT) -> str:
 
     try:
         commit = git("rev-parse", "--short=12", "HEAD")
-        return commit + ("+changes" if commit and git("status", "--porcelain", "--untracked-files=no") else "")
     except OSError:  # no git on this machine
-        return ""
+        commit = ""
+    if not commit:
+        return os.environ.get("SENM_COMMIT", "")
+    return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
 @lru_cache(maxsize=1)
