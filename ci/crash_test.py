@@ -53,11 +53,10 @@ class Run:
                 stderr=progress,
             )
 
-    def doing(self) -> str:
-        """What the run said last that it does: the first word of the step's label, or 'start'."""
+    def steps(self) -> list[str]:
+        """What the run said so far that it does: the first word of each step's label."""
         text = (self.place / "progress.txt").read_text(errors="replace")
-        steps = re.findall(r"\[\d+/\d+\] (\w+)", text)
-        return steps[-1] if steps else "start"
+        return re.findall(r"\[\d+/\d+\] (\w+)", text)
 
     def result(self) -> dict[str, Any]:
         """Everything that must repeat: tables and records without time fields, hashes of all other stored files."""
@@ -89,22 +88,25 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def crash_until_done(
-    run: Run, moments: random.Random, longest: float, left: int, where: Counter[str]
-) -> tuple[int, int]:
+def crash_until_done(run: Run, moments: random.Random, pause: float, left: int, where: Counter[str]) -> tuple[int, int]:
     """Start, kill at a random moment and start again until the run ends by itself or no kill is left.
+
+    A moment is a random step among the next three and a random time of up to `pause` seconds after it began, so that
+    short steps (writing, measuring) are hit as well as long ones (training).
 
     Returns:
         Number of kills, and the exit code of the run that ended.
     """
     kills = 0
     while True:
-        process = run.start()
-        if kills < left:
+        process, steps = run.start(), moments.randint(0 if kills else 1, 3)
+        while kills < left and process.poll() is None and len(run.steps()) < steps:
+            time.sleep(0.02)
+        if kills < left and process.poll() is None:
             try:
-                process.wait(moments.uniform(0.5, longest))
+                process.wait(moments.uniform(0, pause))
             except subprocess.TimeoutExpired:
-                where[run.doing()] += 1
+                where[(run.steps() or ["start"])[-1]] += 1
                 kill(process)
                 kills += 1
                 continue
@@ -116,7 +118,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.crash_test", description="Kill runs, rerun them, compare.")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--table", default="table1")
-    parser.add_argument("--share", type=float, default=0.3, help="longest time to a kill, as a share of a whole run")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "runs" / "crash.json")
     given, extra = parser.parse_known_args(arguments)
@@ -128,13 +129,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print((reference.place / "progress.txt").read_text()[-2000:], file=sys.stderr)
             print(f"the uninterrupted run failed with {code}", file=sys.stderr)
             return code
-        whole = time.monotonic() - started
-        expected = reference.result()
+        whole, expected = time.monotonic() - started, reference.result()
+        pause = 2 * whole / max(1, len(reference.steps()))
         print(f"uninterrupted: {whole:.0f} s, {len(expected)} things to compare", file=sys.stderr, flush=True)
         kills, runs, bad = 0, 0, []
         while kills < given.kills:
             run = Run(Path(folder) / "killed", given.table, extra)
-            more, code = crash_until_done(run, moments, max(1.0, given.share * whole), given.kills - kills, where)
+            more, code = crash_until_done(run, moments, pause, given.kills - kills, where)
             kills, runs = kills + more, runs + 1
             if code:
                 bad.append(f"run {runs}: exit code {code} after {more} kills")

@@ -251,7 +251,22 @@ class Training:
                 if self.step % t.checkpoint_every == 0 or self.step == t.iterations:
                     self.check_collapse(logged)
                     save_state(workdir / STATE, self.state())
+        for alarm in self.alarms():
+            (progress or NullProgress()).say(alarm)
         return self
+
+    def alarms(self) -> list[str]:
+        """What a user should know of a finished training, a sentence each."""
+        h, found = self.health, []
+        if h.collapsed_layers:
+            layers = ", ".join(map(str, h.collapsed_layers))
+            found.append(f"posterior collapse: zn of layers {layers} carries nothing (KL below {COLLAPSED:g})")
+        if h.skipped:
+            why = f", last for {h.nonfinite[-1]}" if h.nonfinite else ""
+            found.append(f"{h.skipped} steps were skipped{why}")
+        if h.micro_batches > 1:
+            found.append(f"CUDA memory ran out: each batch was computed in {h.micro_batches} parts, its size unchanged")
+        return found
 
     def check_collapse(self, logged: dict[str, float]) -> None:
         """Note layers whose degradation latent carries nothing: posterior and prior agree to the last digit."""
