@@ -92,12 +92,14 @@ def portable(text: str) -> str:
 
 
 def _records(plans: list[RowPlan], given: Assembly) -> list[tuple[RowPlan, dict[str, EvaluationRecord]]]:
-    found = []
+    """The records of each replicate; what does not depend on the seed is one measurement, not several replicates."""
+    found, seen = [], set()
     for planned in plans:
         records = {}
         for kind, step in planned.evaluations.items():
             path = given.store.get(step)
-            if path is not None:
+            if path is not None and step.key not in seen:
+                seen.add(step.key)
                 records[kind] = read(path / RECORD, EvaluationRecord)
         found.append((planned, records))
     return found
@@ -135,7 +137,8 @@ def _cell(
     values = tuple(m.value for m in found)
     mean, spread = mean_and_spread(values)
     over_images = interval(list(found[0].per_image.values())) if found[0].per_image else None
-    reason = "" if len(found) == len(plans) else f"{len(found)} of {len(plans)} replicates"
+    wanted = len({step.key for planned in plans for step in planned.evaluations.values() if _measures(step, column)})
+    reason = "" if len(found) == wanted else f"{len(found)} of {wanted} replicates"
     return Cell(
         **place,
         state="measured",
@@ -146,6 +149,10 @@ def _cell(
         interval=over_images,
         images=found[0].images,
     )
+
+
+def _measures(step: Step, column: Column) -> bool:
+    return column.metric in step.params["metrics"]
 
 
 def _measurement(record: EvaluationRecord, column: Column) -> Measurement | None:

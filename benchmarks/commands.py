@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import Options
+from benchmarks.options import ROOT, Options
 from benchmarks.tables import NAMES, table
 from senm.errors import DataError, UsageError
 
@@ -141,6 +141,8 @@ def rewrite_reports(runs: Sequence[Path], out: Path) -> None:
     """
     from benchmarks.compare import compare_table
     from benchmarks.record import TableResult, read
+    from benchmarks.report.context import collect
+    from benchmarks.report.html import write_html
     from benchmarks.report.terminal import show
     from benchmarks.report.text import write_all
     from benchmarks.tables.claims import judge_result
@@ -154,21 +156,8 @@ def rewrite_reports(runs: Sequence[Path], out: Path) -> None:
         result: TableResult = compare_table(read(folder / "table.json", TableResult))
         result = result.model_copy(update={"claims": judge_result(result)})
         write_all(result, folder)
-        html_again(result, folder)
+        write_html([result], folder / "report.html", collect(folder, ROOT / "results" / "accepted"))
         show(result)
-
-
-def html_again(result: Any, folder: Path) -> None:
-    """The HTML page of one run folder, where the report writer can be imported."""
-    from benchmarks.options import ROOT
-    from benchmarks.report.context import collect
-
-    try:
-        from benchmarks.report.html import write_html
-    except ImportError as error:
-        print(f"no HTML report: {error}", file=sys.stderr)
-        return
-    write_html([result], folder / "report.html", collect(folder, ROOT / "results" / "accepted"))
 
 
 def compare_runs(a: Path, b: Path) -> int:

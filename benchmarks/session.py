@@ -168,7 +168,7 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
         result, paths = report(planned, ready, outcome, options, environment.provenance(options.device, clock))
         results.append(result)
         files += paths
-    files += html(results, options, progress)
+    files += html(results, options)
     return Finished(results, files, outcome, ready.skipped)
 
 
@@ -192,18 +192,13 @@ def report(
     return result, list(write_all(result, folder).values())
 
 
-def html(results: list[TableResult], options: Options, progress: Progress) -> list[Path]:
-    """The HTML page over all tables of the run, where the report writer is there."""
+def html(results: list[TableResult], options: Options) -> list[Path]:
+    """An HTML page for each table and, for several, one over all of them."""
     from benchmarks.options import ROOT
     from benchmarks.report.context import ReportContext, collect
-    from benchmarks.scale import scale as scale_of
+    from benchmarks.report.html import write_html
 
-    try:
-        from benchmarks.report.html import write_html
-    except ImportError as error:
-        progress.say(f"no HTML report: {error}")
-        return []
-    size = scale_of(options.scale)
+    size = scale(options.scale)
     paths, whole = [], ReportContext()
     for result in results:
         folder = folder_of(result.table, result.data, size, options)

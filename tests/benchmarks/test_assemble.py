@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,15 @@ def test_missing_replicates_are_said(tmp_path: Path) -> None:
     store, plan = Store(tmp_path), planned("table6", ("with-recon-x",), (0, 1))
     store_records(store, TablePlan(plan.spec, plan.data, plan.rows[:1]))
     assert cell(result(store, plan), "with-recon-x", "psnr").reason == "1 of 2 replicates"
+
+
+def test_a_measurement_that_no_seed_changes_is_no_replicate(tmp_path: Path) -> None:
+    store, plan = Store(tmp_path), planned("table6", ("with-recon-x",), (0, 1))
+    first, second = plan.rows
+    same = TablePlan(plan.spec, plan.data, (first, replace(second, evaluations=first.evaluations)))
+    store_records(store, same)
+    psnr = cell(result(store, same), "with-recon-x", "psnr")
+    assert psnr.values == (1.0,) and psnr.spread is None and not psnr.reason
 
 
 def test_server_columns_wait_for_the_server_and_then_show_its_score(tmp_path: Path) -> None:

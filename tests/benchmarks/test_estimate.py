@@ -1,0 +1,95 @@
+"""Estimates: hours from measured speeds and the machine they come from, disk from images and networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.datasets import OFFICIAL_COUNTS, Data
+from benchmarks.estimate import Estimate, Rate, Throughput
+from benchmarks.plan import Plan, Planner, iterations, settings_of
+from benchmarks.scale import scale
+from benchmarks.step import Step
+from benchmarks.store import Store
+from benchmarks.tables import table
+from benchmarks.throughput import shortened, write
+from senm.errors import DataError, UsageError
+
+RATES = [
+    Rate(kind="fit", system="senm-vae", scale="paper", unit="iterations", per_second=10.0),
+    Rate(kind="sample", system="senm-vae", scale="paper", unit="images", per_second=100.0),
+]
+FIT = Step("fit", "", {"system": "senm-vae"}, cost={"iterations": 300_000})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "linux-big-gpu").mkdir()
+    write(tmp_path / "linux-big-gpu" / "throughput.json", RATES, {"gpu": "Big GPU"})
+    (tmp_path / "linux-x86_64-cpu").mkdir()
+    slow = [rate.model_copy(update={"per_second": 0.1, "scale": "smoke"}) for rate in RATES]
+    write(tmp_path / "linux-x86_64-cpu" / "throughput.json", slow, {"processor": "Small"})
+    return tmp_path
+
+
+def test_times_are_work_over_speed(root: Path) -> None:
+    estimate = Estimate.load("cpu", "paper", root=root)
+    assert estimate.machine == "linux-big-gpu", "paper scale is estimated for a GPU"
+    assert estimate.seconds(FIT) == pytest.approx(30_000)
+    assert estimate.words(FIT) == "8h20m"
+    assert Estimate.load("cpu", "smoke", root=root).machine == "linux-x86_64-cpu"
+
+
+def test_what_was_never_measured_is_not_guessed(root: Path) -> None:
+    estimate = Estimate.load("cpu", "paper", root=root)
+    other = Step("fit", "", {"system": "c2n"}, cost={"iterations": 10})
+    assert estimate.seconds(other) is None and estimate.words(other) == "?"
+    assert Estimate.load("cpu", "paper", root=root / "none").seconds(FIT) is None
+
+
+def test_released_checkpoints_and_closed_forms_take_no_time(root: Path) -> None:
+    estimate = Estimate.load("cpu", "paper", root=root)
+    assert estimate.seconds(Step("fit", "", {"system": "senm-vae"}, released="ab", cost={"iterations": 9})) == 0
+    assert estimate.seconds(Step("fit", "", {"system": "gaussian"}, cost={"iterations": 0})) == 0
+
+
+def test_an_unknown_machine_and_a_broken_file_are_named(root: Path) -> None:
+    with pytest.raises(UsageError, match="linux-big-gpu"):
+        Estimate.load("cpu", "paper", "linux-bog-gpu", root)
+    (root / "linux-big-gpu" / "throughput.json").write_text("{")
+    with pytest.raises(DataError, match=r"throughput\.json"):
+        Estimate.load("cpu", "paper", root=root)
+
+
+def test_totals_say_hours_machine_and_what_is_unknown(root: Path, tmp_path: Path) -> None:
+    data = Data("sidd", "f", OFFICIAL_COUNTS["sidd"])
+    spec = table("table1")
+    planned = Planner(data, scale("paper")).table(spec, [spec.row("senm-10")], (0,))
+    plan = Plan((planned,), scale("paper"), (0,))
+    disk, time = Estimate.load("cuda", "paper", root=root).totals(plan, Store(tmp_path / "store"))
+    assert "18." in disk and "GiB" in disk, "96000 + 2 * 1280 images of 256 x 256 x 3 bytes, and two networks"
+    assert "8.6 hours" in time and "linux-big-gpu" in time and "Big GPU" in time and "of unknown speed" in time
+
+
+def test_paper_settings_count_their_iterations() -> None:
+    assert iterations(settings_of("senm-vae", "paper", {})) == 300_000
+    assert iterations(settings_of("dncnn", "paper", {})) == 300_000
+    assert iterations(settings_of("gaussian", "paper", {})) == 0
+
+
+@pytest.mark.parametrize("system", ["senm-vae", "senm-paired", "c2n", "dncnn", "esrgan"])
+def test_a_run_to_time_is_short_and_otherwise_the_same(system: str) -> None:
+    settings = settings_of(system, "paper", {})
+    short = shortened(settings, 5)
+    assert 0 < iterations(short) <= 10
+    changed = {path for path, value in short.flat().items() if value != settings.flat()[path]}
+    assert {path.rpartition(".")[2] for path in changed} <= {"iterations", "steps", "milestones"}
+
+
+def test_new_speeds_replace_old_ones_of_the_same_system_only(tmp_path: Path) -> None:
+    path = tmp_path / "throughput.json"
+    write(path, RATES, {"gpu": "a"})
+    write(path, [RATES[0].model_copy(update={"per_second": 20.0})], {"gpu": "b"})
+    found = Throughput.model_validate_json(path.read_text())
+    assert {(r.kind, r.per_second) for r in found.rates} == {("fit", 20.0), ("sample", 100.0)}
