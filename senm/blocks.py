@@ -49,14 +49,15 @@ def dense(x: Tensor, weights: Sequence[Tensor], offsets: Sequence[Tensor]) -> Te
     Args:
         x: (B, C, H, W).
         weights: one (out, in, 3, 3) a convolution.
-        offsets: added to each output: a bias (out,), or (B, out, H, W).
+        offsets: added to each output: a bias (out,), (B, out, H, W), or, see `add_by_place`, (B, out, 3, 3).
     """
     features = x
     for k, (weight, offset) in enumerate(zip(weights, offsets, strict=True)):
         if offset.ndim == 1:
             out = F.conv2d(features, weight, offset, padding=1)
         else:
-            out = F.conv2d(features, weight, padding=1).add_(offset)
+            out = F.conv2d(features, weight, padding=1)
+            out = out.add_(offset) if offset.shape[2:] == out.shape[2:] else add_by_place(out, offset)
         if k == len(weights) - 1:
             return out
         features = torch.cat([features, F.leaky_relu_(out, SLOPE)], 1)
@@ -98,15 +99,46 @@ class ResidualDenseBlock(nn.Module):
 def with_plane(x: Tensor, plane: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
     """`dense` of x with one more channel that is constant, (B,) values, without ever making that channel.
 
-    A convolution of a constant plane is the constant times the response to ones, which differs from pixel to pixel
-    only at the border; one small convolution gives that response for all layers, and it is added to their outputs.
+    A convolution of a constant plane is the constant times the response to ones, which has nine values only: inside,
+    along each edge and in each corner. One small convolution gives them for all layers at once.
     """
-    channels = x.shape[1]
-    response = F.conv2d(x.new_ones(1, 1, *x.shape[2:]), torch.cat([w[:, channels, None] for w in weights]), padding=1)
-    offsets = torch.cat(list(biases)).view(-1, 1, 1) + plane.view(-1, 1, 1, 1) * channels_last(response)
-    offsets = offsets.to(x.dtype)
+    channels, (height, width) = x.shape[1], x.shape[2:]
+    ones = x.new_ones(1, 1, min(height, 3), min(width, 3))
+    response = F.conv2d(ones, torch.cat([w[:, channels, None] for w in weights]), padding=1)
+    bias, level = torch.cat(list(biases)).view(-1, 1, 1), plane.view(-1, 1, 1, 1)
+    fused = x.is_cuda or torch.compiler.is_compiling()
+    if fused or torch.is_grad_enabled() or min(height, width) < 3:
+        offsets = bias + level * channels_last(stretched(stretched(response, 2, height), 3, width))
+    else:
+        offsets = bias + level * response
     rest = [torch.cat([w[:, :channels], w[:, channels + 1:]], 1) for w in weights]
-    return dense(x, rest, offsets.split([len(w) for w in weights], 1))
+    return dense(x, rest, offsets.to(x.dtype).split([len(w) for w in weights], 1))
+
+
+def stretched(values: Tensor, dim: int, length: int) -> Tensor:
+    """First, middle and last value along a dimension -> `length` values, all but the outer two the middle one."""
+    if length < 4:
+        return values
+    first, middle, last = values.split(1, dim)
+    sizes = list(values.shape)
+    sizes[dim] = length - 2
+    return torch.cat([first, middle.expand(sizes), last], dim)
+
+
+def add_by_place(out: Tensor, nine: Tensor) -> Tensor:
+    """Add (B, C, 3, 3) in place to (B, C, H, W): the middle value everywhere inside, the others on edges and corners.
+
+    For inference on a CPU, where a full plane to add would cost as much as it takes to read.
+    """
+    middle = nine[:, :, 1:2, 1:2]
+    out.add_(middle)
+    places = (slice(0, 1), slice(1, -1), slice(-1, None))
+    edges = nine - middle
+    for i, rows in enumerate(places):
+        for j, columns in enumerate(places):
+            if (i, j) != (1, 1):
+                out[:, :, rows, columns].add_(edges[:, :, i:i + 1, j:j + 1])
+    return out
 
 
 class Down(nn.Module):
