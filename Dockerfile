@@ -22,9 +22,6 @@ RUN python3 -c "import tomllib; print(*tomllib.load(open('/requirements/pyprojec
 FROM python
 ARG PIP_INDEX_URL=""
 ARG PIP_EXTRA_INDEX_URL=""
-RUN useradd --uid 1000 --create-home senm \
-    && mkdir -p /app/results/runs /app/results/store \
-    && chown senm:senm /app/results/runs /app/results/store
 # certificates.pem is optional: authorities to trust while packages are fetched.
 COPY constraints.txt certificates.pe[m] /build/
 COPY --from=requirements /requirements/requirements.txt /build/
@@ -33,6 +30,9 @@ RUN for name in PIP_INDEX_URL PIP_EXTRA_INDEX_URL; do eval "[ -n \"\$$name\" ]" 
     && python3 -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --progress-bar off --retries 5 \
         -c /build/constraints.txt -r /build/requirements.txt
+RUN useradd --uid 10001 --no-log-init --create-home senm \
+    && mkdir -p /app/results/runs /app/results/store \
+    && chown senm:senm /app/results/runs /app/results/store
 
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
