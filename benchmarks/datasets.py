@@ -110,9 +110,15 @@ def prepare_step(spec: Spec, scale: str) -> Step:
     return Step("prepare", f"prepare {spec.kind}", params, sources=("benchmarks.datasets", MODULES[spec.kind]))
 
 
-def reduce_step(fingerprint: str) -> Step:
-    """The step that makes a x4 set from a prepared one."""
-    return Step("reduce", "reduce by 4", {"from": fingerprint}, sources=("benchmarks.reduced",))
+def reduce_step(fingerprint: str, scale: str) -> Step:
+    """The step that makes a x4 set from a prepared one: of a few images at smoke scale."""
+    params = {"from": fingerprint, "limit": 16 if scale == "smoke" else None}
+    return Step("reduce", "reduce by 4", params, sources=("benchmarks.reduced",))
+
+
+def scale_for(spec: Spec, scale: str, task: str) -> str:
+    """The scale at which a set is prepared: the embedded crops of smoke scale are too small to be reduced by 4."""
+    return "short" if reduces(spec, task) and spec.kind == "embedded" else scale
 
 
 def reduces(spec: Spec, task: str) -> bool:
@@ -130,20 +136,20 @@ def load(spec: Spec, scale: str, task: str, store: Store, progress: Progress) ->
 
     prepared = _already(spec)
     if prepared is None:
-        step = prepare_step(spec, scale)
+        size = scale_for(spec, scale, task)
+        step = prepare_step(spec, size)
 
         def make(folder: Path) -> None:
             progress.say(step.label)
-            _call(spec, scale, folder / "data", progress)
+            _call(spec, size, folder / "data", progress)
 
         prepared = PreparedData.open(store.make(step, make) / "data")
     if reduces(spec, task):
         from benchmarks.reduced import reduce
 
-        whole = prepared
-        prepared = PreparedData.open(
-            store.make(reduce_step(whole.fingerprint), lambda folder: reduce(whole, folder / "data")) / "data"
-        )
+        whole, smaller = prepared, reduce_step(prepared.fingerprint, scale)
+        made = store.make(smaller, lambda folder: reduce(whole, folder / "data", smaller.params["limit"]))
+        prepared = PreparedData.open(made / "data")
     return described(prepared)
 
 
@@ -157,10 +163,10 @@ def foresee(spec: Spec, scale: str, task: str, store: Store) -> Data:
         return Data(name, f"unprepared {spec.kind}", OFFICIAL_COUNTS[spec.kind], notes=notes)
     prepared = _already(spec)
     if prepared is None:
-        path = store.get(prepare_step(spec, scale))
+        path = store.get(prepare_step(spec, scale_for(spec, scale, task)))
         prepared = PreparedData.open(path / "data") if path else None
     if prepared is not None and reduces(spec, task):
-        path = store.get(reduce_step(prepared.fingerprint))
+        path = store.get(reduce_step(prepared.fingerprint, scale))
         prepared = PreparedData.open(path / "data") if path else None
     if prepared is not None:
         return described(prepared)

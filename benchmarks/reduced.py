@@ -14,10 +14,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     from senm.data.pool import Images
-    from senm.data.prepared import PreparedData
+    from senm.data.prepared import PreparedData, PreparedWriter
 
 FACTOR = 4
-PAIRS = 10
 
 
 def degrade(noisy: np.ndarray) -> np.ndarray:
@@ -27,29 +26,40 @@ def degrade(noisy: np.ndarray) -> np.ndarray:
     return np.rint(blocks.astype(np.float64).mean(axis=(1, 3))).astype(np.uint8)
 
 
-def reduce(data: PreparedData, out: Path) -> PreparedData:
+def reduce(data: PreparedData, out: Path, limit: int | None = None) -> PreparedData:
     """Write the set: splits 'train' and 'validation' with the sides clean, noisy and high, and the three domains.
 
-    Images are cut to a multiple of 4. Pairs: the first 10 of the paired domain's order; source and target as they are.
+    Images are cut to a multiple of 4.
+
+    Args:
+        limit: keep the first `limit` images of each domain and half as many validation images; None keeps all.
     """
     from senm.data.prepared import PreparedWriter
 
-    with PreparedWriter(out, f"{data.name}-x4", {"from": data.fingerprint, "factor": FACTOR}) as writer:
-        for split in ("train", "validation"):
-            _write(writer, split, data.images(split, "clean"), data.images(split, "noisy"))
-        for domain in ("paired", "source", "target"):
-            if domain in data.manifest.domains:
-                order = data.order(domain)
-                writer.order(domain, data.manifest.domains[domain], (int(i) for i in order))
+    domains = [name for name in ("paired", "source", "target") if name in data.manifest.domains]
+    orders = {name: [int(i) for i in data.order(name)[:limit]] for name in domains}
+    kept = sorted({i for order in orders.values() for i in order})
+    if limit is None:
+        kept = list(range(len(data.images("train"))))
+    place = {index: position for position, index in enumerate(kept)}
+    plan = {"from": data.fingerprint, "factor": FACTOR, "limit": limit}
+    with PreparedWriter(out, f"{data.name}-x4", plan) as writer:
+        validation = range(len(data.images("validation")))[: None if limit is None else limit // 2]
+        for split, chosen in (("train", kept), ("validation", validation)):
+            clean, noisy = (data.images(split, side).subset(chosen) for side in ("clean", "noisy"))
+            _write(writer, split, clean, noisy)
+        for domain, order in orders.items():
+            writer.order(domain, data.manifest.domains[domain], (place[i] for i in order))
+        most = len(orders.get("paired", ()))
         return writer.finish(
             description=f"x4 super-resolution set made from {data.name}",
             split_rule=data.split_rule,
-            paired_counts=data.paired_counts,
+            paired_counts={paper: min(used, most) for paper, used in data.paired_counts.items()},
             notes=("low resolution made here from pairs: not the images of AIM19 or NTIRE20",),
         )
 
 
-def _write(writer: object, split: str, clean: Images, noisy: Images) -> None:
+def _write(writer: PreparedWriter, split: str, clean: Images, noisy: Images) -> None:
     from senm.data.bicubic import reduce as bicubic
 
     sizes = [tuple(FACTOR * (side // FACTOR) for side in clean.size(i)) for i in range(len(clean))]
@@ -60,7 +70,7 @@ def _write(writer: object, split: str, clean: Images, noisy: Images) -> None:
         "noisy": small[0] if whole else small,
         "high": sizes[0] if whole else sizes,
     }
-    pools = writer.pool(split, [{"name": name} for name in clean.names], declared)  # type: ignore[attr-defined]
+    pools = writer.pool(split, [{"name": name} for name in clean.names], declared)
     for i, (height, width) in enumerate(sizes):
         high = clean[i][:height, :width]
         pools["high"].write(i, high[None])
