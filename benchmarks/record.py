@@ -190,6 +190,22 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_2}
 """Version -> function that brings a record of that version to the next one."""
 
 
+def current(data: dict[str, Any], path: str) -> dict[str, Any]:
+    """The JSON form of a record brought up to this version.
+
+    Raises:
+        DataError: it was written by a newer version of the project; `path` is named.
+    """
+    version = data.get("version", 1)
+    if not isinstance(version, int) or version > VERSION:
+        raise DataError(f"{path} has version {version}", f"at most {VERSION}", "update this project")
+    while version < VERSION:
+        data = MIGRATIONS[version](data)
+        version += 1
+        data["version"] = version
+    return data
+
+
 def read(path: str | Path, kind: type[BaseModel]) -> Any:
     """Read a record of the given kind; older versions are brought up to date first.
 
@@ -204,13 +220,7 @@ def read(path: str | Path, kind: type[BaseModel]) -> Any:
         raise DataError(f"{path} is not JSON", f"a {kind.__name__}") from None
     if not isinstance(data, dict):
         raise DataError(f"{path} is not a record", f"a {kind.__name__}")
-    version = data.get("version", 1)
-    if not isinstance(version, int) or version > VERSION:
-        raise DataError(f"{path} has version {version}", f"at most {VERSION}", "update this project")
-    while version < VERSION:
-        data = MIGRATIONS[version](data)
-        version += 1
-        data["version"] = version
+    data = current(data, str(path))
     try:
         return kind.model_validate(data)
     except ValidationError as error:
