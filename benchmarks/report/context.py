@@ -69,9 +69,9 @@ def collect(run_folder: str | Path, accepted: str | Path | None = None) -> Repor
     """Gather what a finished run left in its folder.
 
     Read are `table.json` (its `images`, `curves` and cells), strips named there, `noise_stats.json` (a list of
-    `NoiseStats`; without it they are computed from the noise strips), `profile.json`, and the accepted records under
-    `accepted`. Paths in `table.json` are relative to the run folder; one that leads outside it is refused, unless it
-    is absolute and was written so by this machine's own store.
+    `NoiseStats`; without it they are computed from the noise strips), the profile (`profile.json` here, else
+    `profile/profile.json` beside `accepted`), and the accepted records under `accepted`. Paths in `table.json` are
+    relative to the run folder; one that leads outside it is refused, unless it is absolute.
 
     Raises:
         DataError: `table.json` is missing or a file named there is not readable.
@@ -87,13 +87,13 @@ def collect(run_folder: str | Path, accepted: str | Path | None = None) -> Repor
         stats = tuple(NoiseStats.model_validate(item) for item in json.loads(stored.read_text()))
     else:
         stats = from_strips(strips)
-    profile = folder / "profile.json"
+    profile = _profile(folder, accepted)
     return ReportContext(
         strips=strips,
         noise_stats=stats,
         curves={label: read_log(_inside(folder, path)) for label, path in result.curves.items()},
         figure7=sweeps(result) if result.table == "figure7" else (),
-        profile=json.loads(profile.read_text()) if profile.is_file() else None,
+        profile=profile,
         history=history(accepted) if accepted is not None else (),
         table=result.table,
     )
@@ -144,6 +144,21 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
         if isinstance(step, dict):
             steps.append(step)
     return steps
+
+
+def _profile(folder: Path, accepted: str | Path | None) -> dict[str, Any] | None:
+    """The sampler profile of the run, else the latest one of this checkout; None where there is none to read."""
+    places = [folder / "profile.json"]
+    if accepted is not None:
+        places.append(Path(accepted).parent / "profile" / "profile.json")
+    for place in places:
+        if place.is_file():
+            try:
+                record = json.loads(place.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise DataError(f"{place} is not JSON", "a record of the profiler", f"rm {place}") from error
+            return dict(record)
+    return None
 
 
 def _number(text: str) -> float | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmarks.record import TableResult
+from benchmarks.record import TableResult, current
+from senm.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class HistoryEntry:
 
 
 def history(root: str | Path) -> tuple[HistoryEntry, ...]:
-    """Every record under `results/accepted/<machine>/`, oldest first; files of other kinds are passed over."""
+    """Every record under `results/accepted/<machine>/`, oldest first; other files are passed over."""
     base = Path(root)
     entries = [entry for path in sorted(base.glob("*/**/*.json")) if (entry := _entry(path, base)) is not None]
     return tuple(sorted(entries, key=lambda entry: (entry.when, entry.file)))
@@ -42,9 +43,11 @@ def _entry(path: Path, base: Path) -> HistoryEntry | None:
     if not isinstance(content, dict):
         return None
     body = content.get("record", content)
+    if not isinstance(body, dict) or "table" not in body:
+        return None
     try:
-        result = TableResult.model_validate(body)
-    except ValidationError:
+        result = TableResult.model_validate(current(body, path.name))
+    except (ValidationError, DataError):
         return None
     relative = path.relative_to(base)
     return HistoryEntry(

@@ -150,6 +150,30 @@ def sweep_plot(key: str, sweep: Sweep) -> Plot:
     return plot(key, f"{sweep.label} ({arrow} is better)", f"{sweep.label} against the KL weight", draw)
 
 
+def roofline_plot(points: Sequence[tuple[float, float]], peak: float) -> Plot:
+    """Arithmetic rate in TFLOP/s of each part against its FLOPs a byte, under the peak measured in the same run."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot([x for x, _ in points], [y for _, y in points], "o", color=COLOURS[0], markersize=4)
+        if peak > 0:
+            axes.axhline(peak, color=INK, linewidth=1)
+        axes.set(xscale="log", yscale="log", xlabel="FLOP a byte", ylabel="TFLOP/s")
+
+    return plot("profile-roofline", "Rate of each part, line: measured peak", "arithmetic rate by intensity", draw)
+
+
+def scaling_plot(points: Sequence[tuple[float, float]]) -> Plot:
+    """Seconds of one image against its pixels, beside the line in proportion to the largest one."""
+
+    def draw(axes: Axes) -> None:
+        pixels, times = [p for p, _ in points], [t for _, t in points]
+        axes.plot(pixels, [times[-1] * p / pixels[-1] for p in pixels], color=MUTED, linewidth=0.8)
+        axes.plot(pixels, times, "-o", color=COLOURS[0], markersize=4)
+        axes.set(xscale="log", yscale="log", xlabel="pixels", ylabel="seconds")
+
+    return plot("profile-scaling", "Time by pixels, thin line: in proportion", "seconds by number of pixels", draw)
+
+
 def curve_plot(key: str, name: str, runs: Sequence[tuple[int, Sequence[tuple[float, float]]]]) -> Plot:
     """One logged quantity over steps; `runs` pairs a series index with (step, value) points."""
     values = np.array([v for _, points in runs for _, v in points if math.isfinite(v)])

@@ -1,18 +1,37 @@
-"""The sampler profile on the page: the record's tables as they are, and where the time goes as bars."""
+"""The sampler profile on the page: arms, training step, parts and memory as tables, shares of the time as bars."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-SHARES = ("share", "time_share", "share_of_time")
-NAMES = ("name", "part", "layer", "label")
+if TYPE_CHECKING:
+    from benchmarks.report.plots import Plot
+
+COLUMNS = {
+    "name": "arm", "part": "part", "layer": "layer", "varied": "varied", "layers": "layers",
+    "training": "training step", "scale": "scale", "batch": "batch", "size": "size", "seconds": "ms", "ms": "ms", "q25": "25 %", "q75": "75 %",
+    "speedup": "speed-up", "images_per_s": "images/s", "megapixels_per_s": "MP/s", "gflop": "GFLOP", "mib": "MiB moved",
+    "utilisation": "utilisation", "model_flop_utilisation": "MFU", "process_mib": "process MiB",
+    "allocated_mib": "allocated MiB", "reserved_mib": "reserved MiB", "max_difference": "largest difference",
+    "psnr_to_float32": "PSNR to float32", "changed_8bit": "changed 8-bit values", "share": "share", "status": "status",
+    "reason": "reason",
+}
+"""Keys of a profile's rows that are shown, in this order, and their headings."""
+MILLISECONDS = ("seconds", "q25", "q75")
+PERCENT = ("share", "utilisation", "model_flop_utilisation", "changed_8bit")
+TABLES = {
+    "arms": "Sampling one batch", "training": "One training step", "parts": "Time by layer and part",
+    "memory": "Peak memory, each arm in a process of its own", "sweep": "Batch, size and depth",
+    "scaling": "Time by size",
+}
+"""Lists of a profile record and their captions."""
 
 
 @dataclass(frozen=True)
 class ProfileTable:
-    """A list of equal-keyed measurements: column names and rows of text. `bars` are shares in percent, or empty."""
+    """Column names and rows of text; `bars` are shares in percent, or empty."""
 
     title: str
     columns: tuple[str, ...]
@@ -22,50 +41,64 @@ class ProfileTable:
 
 @dataclass(frozen=True)
 class ProfileView:
-    """Facts (name, value) and tables of a profile record."""
+    """Facts (name, value), tables, plots, and what could not be measured with its reason."""
 
     facts: tuple[tuple[str, str], ...]
     tables: tuple[ProfileTable, ...]
+    plots: tuple[Plot, ...]
+    failures: tuple[str, ...]
 
 
 def profile_view(record: Mapping[str, Any]) -> ProfileView:
-    """Arrange a profile record: scalars become facts, nested ones too, and lists of objects become tables."""
-    facts: list[tuple[str, str]] = []
-    tables: list[ProfileTable] = []
-    _gather(record, "", facts, tables)
-    return ProfileView(tuple(facts), tuple(tables))
-
-
-def _gather(
-    record: Mapping[str, Any], prefix: str, facts: list[tuple[str, str]], tables: list[ProfileTable]
-) -> None:
-    for key, value in record.items():
-        name = f"{prefix} {key}".strip().replace("_", " ")
-        if isinstance(value, Mapping):
-            _gather(value, name, facts, tables)
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            items = [item for item in value if isinstance(item, Mapping)]
-            if items:
-                tables.append(_table(name, items))
-            elif value:
-                facts.append((name, ", ".join(_text(item) for item in value)))
-        elif value not in (None, ""):
-            facts.append((name, _text(value)))
+    """Arrange the record of `benchmarks.sampler_profile`; parts that a record lacks are left out."""
+    machine = record.get("provenance", {}).get("machine", {})
+    case = record.get("case", {})
+    size = case.get("size", "")
+    facts = {
+        "Model": record.get("model"), "Scale": record.get("scale"), "Batch": case.get("batch"),
+        "Size": f"{size} × {size}" if size else "", "Machine": machine.get("gpu") or machine.get("processor"),
+        "Threads": "" if machine.get("gpu") else machine.get("threads"), "Parts measured with": record.get("parts_arm"),
+    }
+    peaks = {f"Peak {name.replace('_', ' ')}": f"{rate:.3g} TFLOP/s" for name, rate in record.get("peaks", {}).items()
+             if not name.startswith("memory")}
+    return ProfileView(
+        facts=tuple((name, str(value)) for name, value in (facts | peaks).items() if value not in (None, "")),
+        tables=tuple(_table(caption, record[key]) for key, caption in TABLES.items() if record.get(key)),
+        plots=tuple(_plots(record)),
+        failures=tuple(f"{item['name']}: {item['reason']}" for item in record.get("failures", [])),
+    )
 
 
 def _table(title: str, items: Sequence[Mapping[str, Any]]) -> ProfileTable:
-    flat = [{k: v for k, v in item.items() if not isinstance(v, Mapping | list | tuple)} for item in items]
-    columns = list(dict.fromkeys(key for item in flat for key in item))
-    columns.sort(key=lambda key: key not in NAMES)
-    rows = tuple(tuple(_text(item.get(column)) for column in columns) for item in flat)
-    share = next((key for key in SHARES if all(isinstance(item.get(key), int | float) for item in flat)), None)
-    bars = tuple(100.0 * min(1.0, max(0.0, float(item[share]))) for item in flat) if share else ()
-    return ProfileTable(title, tuple(column.replace("_", " ") for column in columns), rows, bars)
+    shown = [key for key in COLUMNS if any(item.get(key) not in (None, "") for item in items)]
+    if all(item.get("status", "ok") == "ok" for item in items):
+        shown = [key for key in shown if key not in ("status", "reason")]
+    rows = tuple(tuple(_text(key, item.get(key)) for key in shown) for item in items)
+    bars = tuple(100.0 * min(1.0, max(0.0, float(item.get("share", 0)))) for item in items) if "share" in shown else ()
+    return ProfileTable(title, tuple(COLUMNS[key] for key in shown), rows, bars)
 
 
-def _text(value: Any) -> str:
+def _text(key: str, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int | float) and key in PERCENT:
+        return f"{100 * value:.1f} %"
+    if isinstance(value, int | float) and key in MILLISECONDS:
+        return f"{1000 * value:,.4g}"
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+def _plots(record: Mapping[str, Any]) -> list[Plot]:
+    from benchmarks.report import plots
+
+    parts = [row for row in record.get("parts", []) if min(row["gflop"], row["mib"], row["tflop_s"]) > 0]
+    found = []
+    if parts:
+        points = [(row["gflop"] * 1e9 / (row["mib"] * 2**20), row["tflop_s"]) for row in parts]
+        found.append(plots.roofline_plot(points, float(record.get("parts_peak", 0.0))))
+    sizes = [row for row in record.get("scaling", []) if row.get("status") == "ok"]
+    if len(sizes) > 1:
+        found.append(plots.scaling_plot([(row["pixels"], row["seconds"]) for row in sizes]))
+    return found

@@ -17,7 +17,7 @@ from benchmarks.report.strips import save_strip
 from benchmarks.report.view import table_view
 from benchmarks.tables import NAMES
 from senm.errors import DataError
-from tests.benchmarks.report_cases import PLANTED, context, result, results, strips
+from tests.benchmarks.report_cases import PLANTED, context, profile, result, results, strips
 
 VOID = {"meta", "link", "img", "input", "br"}
 
@@ -101,7 +101,7 @@ def test_names_are_text_everywhere():
         strips=given.strips,
         noise_stats=tuple(s.model_copy(update={"label": PLANTED}) for s in given.noise_stats),
         curves={PLANTED: [{"step": 0, PLANTED: 1.0}, {"step": 1, PLANTED: 2.0}]},
-        profile={PLANTED: [{PLANTED: PLANTED}]},
+        profile={"model": PLANTED, "arms": [{"name": PLANTED, "status": "failed", "reason": PLANTED}]},
     )
     outline = Outline(page([made], given))
     assert len(outline.all("script")) == 1 and outline.all("b") == []
@@ -218,6 +218,17 @@ def test_a_run_folder_is_gathered(run_folder):
     assert found.profile == {"model": "senm"} and found.table == "figure7"
 
 
+def test_the_profile_of_the_checkout_stands_in_for_that_of_the_run(run_folder, tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    assert collect(run_folder, root / "accepted").profile is None
+    (root / "profile").mkdir()
+    (root / "profile" / "profile.json").write_text('{"model": "paired"}')
+    assert collect(run_folder, root / "accepted").profile == {"model": "paired"}
+    (root / "profile" / "profile.json").write_text("{")
+    with pytest.raises(DataError, match=r"profile\.json is not JSON"):
+        collect(run_folder, root / "accepted")
+
+
 def test_stored_noise_statistics_win_over_those_of_the_strips(run_folder):
     stored = collect(run_folder).noise_stats[0].model_copy(update={"images": 1280})
     (run_folder / "noise_stats.json").write_text(json.dumps([stored.model_dump()]))
@@ -256,7 +267,11 @@ def test_history_reads_accepted_tables_only(tmp_path):
     folder = tmp_path / "linux-x86_64-cpu" / "smoke"
     folder.mkdir(parents=True)
     for name, when in (("b", "2026-05-02"), ("a", "2026-05-03")):
-        body = {"accepted": when, "reason": f"reason {name}", "record": json.loads(result("table6").model_dump_json())}
+        record = json.loads(result("table6").model_dump_json())
+        if name == "b":
+            record["version"] = 1
+            del record["provenance"]["deterministic"]
+        body = {"accepted": when, "reason": f"reason {name}", "record": record}
         (folder / f"{name}.json").write_text(json.dumps(body))
     (folder / "speed.json").write_text('{"ratios": {}}')
     (folder / "broken.json").write_text("{")
@@ -274,11 +289,16 @@ def test_history_names_the_largest_change():
     assert "1 cell; most: senm-10 / kld: 0.0330 to 0.0340" in text and "first of its kind" in text
 
 
-def test_a_profile_becomes_facts_and_tables():
-    parts = [{"x": 1, "name": "n", "share": 0.25}]
-    view = profile_view({"a_b": 1.5, "deep": {"c": True, "d": None}, "list": [1, 2], "parts": parts})
-    assert view.facts == (("a b", "1.5"), ("deep c", "yes"), ("list", "1, 2"))
-    assert view.tables[0].columns == ("name", "x", "share") and view.tables[0].bars == (25.0,)
+def test_a_profile_becomes_facts_tables_and_plots():
+    view = profile_view(profile())
+    facts = dict(view.facts)
+    assert (facts["Size"], facts["Machine"], facts["Peak conv float32"]) == ("128 × 128", "Example CPU", "1 TFLOP/s")
+    arms, parts, _ = view.tables
+    assert arms.columns[:2] == ("arm", "ms") and arms.rows[0][1] == "500" and arms.rows[1][-1] == "no bf16 here"
+    assert "status" not in parts.columns and parts.bars == (35.0, 65.0)
+    assert dict(zip(parts.columns, parts.rows[0], strict=True))["share"] == "35.0 %"
+    assert len(view.plots) == 2 and view.failures == ("memory: out of time",)
+    assert profile_view({"version": 1}).tables == ()
 
 
 def test_a_cell_that_a_table_lacks_is_left_empty():
