@@ -7,6 +7,7 @@ the authors' code (five convolutions, residual scale 0.2).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -81,38 +82,59 @@ class ResidualDenseBlock(nn.Module):
         """Weights and biases of the five convolutions."""
         return [conv.weight for conv in self.convs], [conv.bias for conv in self.convs]  # type: ignore[misc]
 
-    def parts_before(self, last: nn.Conv2d) -> tuple[list[Tensor], list[Tensor]]:
-        """Weights and biases such that `dense` alone gives what the block followed by the 1x1 `last` gives.
 
-        A 1x1 convolution commutes with the sum and the residual: last(x + 0.2 conv(f)) is one 3x3 convolution of f,
-        with last's few outputs in place of all channels.
-        """
-        weights, biases = self.parts()
-        mix = last.weight[:, :, 0, 0]
-        out, channels = mix.shape
-        through = RESIDUAL * (mix @ weights[4].flatten(1)).view(out, -1, 3, 3)
-        through = through + F.pad(last.weight, (1, 1, 1, 1, 0, through.shape[1] - channels))
-        assert last.bias is not None
-        return [*weights[:4], through], [*biases[:4], last.bias + RESIDUAL * (mix @ biases[4])]
+class Folded(NamedTuple):
+    """A dense block and the 1x1 convolution after it as five convolutions, see `fold`."""
+
+    weights: list[Tensor]
+    biases: list[Tensor]
+    plane: Tensor | None
+    """Weights of the constant channel for all five, (sum of out, 1, 3, 3), or None."""
+
+    def to(self, dtype: torch.dtype) -> Folded:
+        """In another precision, each tensor laid out channels last."""
+        plane = None if self.plane is None else self.plane.to(dtype)
+        return Folded([channels_last(w.to(dtype)) for w in self.weights], [b.to(dtype) for b in self.biases], plane)
 
 
-def with_plane(x: Tensor, plane: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+def fold(branch: nn.Sequential, with_plane: bool) -> Folded:
+    """Weights with which `dense` alone gives what a dense block followed by a 1x1 convolution gives.
+
+    A 1x1 convolution commutes with the sum and the residual: last(x + 0.2 conv(f)) is one 3x3 convolution of f, with
+    last's few outputs in place of all channels.
+
+    Args:
+        with_plane: the input's last channel is constant and comes as a number, see `dense_with_plane`.
+    """
+    block, last = branch
+    weights, biases = block.parts()
+    mix = last.weight[:, :, 0, 0]
+    out, channels = mix.shape
+    through = RESIDUAL * (mix @ weights[4].flatten(1)).view(out, -1, 3, 3)
+    through = through + F.pad(last.weight, (1, 1, 1, 1, 0, through.shape[1] - channels))
+    weights, biases = [*weights[:4], through], [*biases[:4], last.bias + RESIDUAL * (mix @ biases[4])]
+    if not with_plane:
+        return Folded(weights, biases, None)
+    plane = torch.cat([w[:, channels - 1, None] for w in weights])
+    return Folded([torch.cat([w[:, :channels - 1], w[:, channels:]], 1) for w in weights], biases, plane)
+
+
+def dense_with_plane(x: Tensor, level: Tensor, folded: Folded) -> Tensor:
     """`dense` of x with one more channel that is constant, (B,) values, without ever making that channel.
 
     A convolution of a constant plane is the constant times the response to ones, which has nine values only: inside,
     along each edge and in each corner. One small convolution gives them for all layers at once.
     """
-    channels, (height, width) = x.shape[1], x.shape[2:]
-    ones = x.new_ones(1, 1, min(height, 3), min(width, 3))
-    response = F.conv2d(ones, torch.cat([w[:, channels, None] for w in weights]), padding=1)
-    bias, level = torch.cat(list(biases)).view(-1, 1, 1), plane.view(-1, 1, 1, 1)
+    height, width = x.shape[2:]
+    assert folded.plane is not None
+    response = F.conv2d(x.new_ones(1, 1, min(height, 3), min(width, 3)), folded.plane, padding=1)
+    bias, level = torch.cat(folded.biases).view(-1, 1, 1), level.view(-1, 1, 1, 1)
     fused = x.is_cuda or torch.compiler.is_compiling()
     if fused or torch.is_grad_enabled() or min(height, width) < 3:
         offsets = bias + level * channels_last(stretched(stretched(response, 2, height), 3, width))
     else:
         offsets = bias + level * response
-    rest = [torch.cat([w[:, :channels], w[:, channels + 1:]], 1) for w in weights]
-    return dense(x, rest, offsets.to(x.dtype).split([len(w) for w in weights], 1))
+    return dense(x, folded.weights, offsets.to(x.dtype).split([len(w) for w in folded.weights], 1))
 
 
 def stretched(values: Tensor, dim: int, length: int) -> Tensor:
@@ -192,16 +214,20 @@ class GaussianHead(nn.Module):
             return nn.Sequential(ResidualDenseBlock(channels, growth), last)
 
         self.mean, self.log_std = branch(), branch()
+        self.frozen: list[Folded] = []
 
     def forward(self, x: Tensor, plane: Tensor | None = None) -> Gaussian:
         """The Gaussian at x, or, with `plane` (B,), at x and one more channel of these constant values."""
-        return Gaussian(run_branch(self.mean, x, plane), run_branch(self.log_std, x, plane))
+        branches = (self.mean, self.log_std)
+        if self.mean[1].kernel_size != (1, 1):
+            return Gaussian(*(branch(x) for branch in branches))
+        folded = self.frozen or [fold(branch, plane is not None) for branch in branches]
+        if plane is None:
+            return Gaussian(*(dense(x, f.weights, f.biases) for f in folded))
+        return Gaussian(*(dense_with_plane(x, plane, f) for f in folded))
 
-
-def run_branch(branch: nn.Sequential, x: Tensor, plane: Tensor | None) -> Tensor:
-    """A dense block followed by a convolution, the two in one where the convolution is 1x1."""
-    block, last = branch
-    if last.kernel_size != (1, 1):
-        return last(block(x))
-    weights, biases = block.parts_before(last)
-    return dense(x, weights, biases) if plane is None else with_plane(x, plane, weights, biases)
+    def freeze(self, with_plane: bool, dtype: torch.dtype) -> None:
+        """Fold once and for all, for inference: later changes of the weights, also of their device, have no effect."""
+        if self.mean[1].kernel_size == (1, 1):
+            with torch.no_grad():
+                self.frozen = [fold(branch, with_plane).to(dtype) for branch in (self.mean, self.log_std)]

@@ -48,6 +48,9 @@ class Engine:
     def prepared(self) -> Network:
         """A copy of the model in this engine's precision, on its device."""
         network = copy.deepcopy(self.source).to(self.device, torch.float32).to(memory_format=torch.channels_last)
+        for name, part in network.named_modules():
+            if isinstance(part, GaussianHead):
+                part.freeze(name.split(".")[0].endswith("_zn"), self.dtype)
         if self.dtype != torch.float32:
             network.to(self.dtype)
             last = network.output if isinstance(network, PairedVAE) else network.output[-1]
