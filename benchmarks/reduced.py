@@ -8,7 +8,7 @@ and the difference between that reduction and the bicubic one, as in section 4.6
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,14 +62,10 @@ def reduce(data: PreparedData, out: Path, limit: int | None = None) -> PreparedD
 def _write(writer: PreparedWriter, split: str, clean: Images, noisy: Images) -> None:
     from senm.data.bicubic import reduce as bicubic
 
-    sizes = [tuple(FACTOR * (side // FACTOR) for side in clean.size(i)) for i in range(len(clean))]
-    small = [tuple(side // FACTOR for side in size) for size in sizes]
-    whole = len(set(sizes)) == 1
-    declared = {
-        "clean": small[0] if whole else small,
-        "noisy": small[0] if whole else small,
-        "high": sizes[0] if whole else sizes,
-    }
+    sizes = [(h - h % FACTOR, w - w % FACTOR) for h, w in map(clean.size, range(len(clean)))]
+    small = [(h // FACTOR, w // FACTOR) for h, w in sizes]
+    low, high_size = (small[0], sizes[0]) if len(set(sizes)) == 1 else (np.array(small), np.array(sizes))
+    declared: dict[str, Any] = {"clean": low, "noisy": low, "high": high_size}
     pools = writer.pool(split, [{"name": name} for name in clean.names], declared)
     for i, (height, width) in enumerate(sizes):
         high = clean[i][:height, :width]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
         ("throughput", "Measure how fast this machine trains and samples at paper scale, for the estimates of plan."),
     ):
         _pass_on(app, name, text)
-    for name, text, commands in (
+    groups: tuple[tuple[str, str, dict[str, Callable[..., Any]]], ...] = (
         (
             "store",
             "Look after the store of results.",
@@ -41,7 +42,8 @@ def add_to(app: typer.Typer) -> None:
         ),
         ("submit", "Write the files that the benchmark servers take.", {"sidd": submit_sidd, "dnd": submit_dnd}),
         ("scores", "Keep the scores that the servers returned.", {"add": scores_add, "list": scores_list}),
-    ):
+    )
+    for name, text, commands in groups:
         group = typer.Typer(no_args_is_help=True, help=text)
         for word, command in commands.items():
             group.command(word)(command)
