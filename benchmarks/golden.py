@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from senm.data.domains import Batch, Domains
 
 Case = dict[str, tuple[float, ...]]
-SIDE, STEPS, FEW = 40, 20, 8
+SIDE, STEPS, FEW = 40, 20, 4
 
 
 def photographs(count: int, stream: str) -> tuple[np.ndarray, np.ndarray]:
@@ -99,11 +99,11 @@ def noise_models() -> dict[str, Case]:
     """The semi-supervised model in both dialects and the fully paired one; milestones and annealing fall inside."""
     from senm.config import PAIRED_PRESETS, PAPER, PRESETS
 
-    train = {"milestones": (6, 13, 17), "crop": 32, "batch": 5}
+    train = {"milestones": (2, 13, 17), "crop": 24, "batch": 4}
     small = PRESETS["smoke"].but(loss={"anneal_steps": 12, "lam": 1e-3}, train=train)
     network = small.network.model_dump()
     paper = PAPER.but(network=network, train=train, loss={"anneal_steps": 12, "lpips_weight": 0.0, "critic_filters": 8})
-    defaults = PRESETS["smoke"].but(train={"crop": 32, "batch": 5})
+    defaults = PRESETS["smoke"].but(train={"crop": 24, "batch": 4})
     return {
         "train senm-vae": trajectory(small, STEPS),
         "train senm-vae, default weights": trajectory(defaults, FEW),
