@@ -1,0 +1,181 @@
+"""The sampler's invariances: batch, order, tiles, padding and precision change nothing they should not."""
+
+import numpy as np
+import pytest
+import torch
+
+from senm.config import NetworkSettings, PairedNetworkSettings
+from senm.data.pool import ArrayImages, RaggedImages
+from senm.engine import Engine
+from senm.errors import SettingsError
+from senm.model import SeNMVAE
+from senm.noise import cell_noise, image_noise
+from senm.paired import PairedVAE
+from senm.sample import batches, sample_images, sample_tiled
+from senm.tiling import overlap, receptive_radius, tiles
+
+
+def lively(network):
+    """Random weights of moderate size: no branch is silent."""
+    torch.manual_seed(0)
+    for name, weight in network.named_parameters():
+        gain = 0.1 if "log_std.1" in name else 0.5
+        torch.nn.init.normal_(weight, std=gain * weight[0].numel() ** -0.5 if weight.ndim > 1 else 0.01)
+    last = network.output if isinstance(network, PairedVAE) else network.output[2]
+    torch.nn.init.normal_(last.weight, std=0.05)
+    torch.nn.init.constant_(last.bias, 0.5)
+    return network
+
+
+SEMI = lively(SeNMVAE(NetworkSettings(nf=4, zn_dim=2, nls=(1, 1), growth=4)))
+PAIRED = lively(PairedVAE(PairedNetworkSettings(nf=4, nls=(1, 1), growth=4)))
+BOTH = pytest.mark.parametrize("model", [SEMI, PAIRED], ids=["semi", "paired"])
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 13, 18, 3), dtype=np.uint8)
+CLEAN = ArrayImages(PIXELS, [f"photo{i}" for i in range(5)])
+
+
+def made(model, clean=CLEAN, seed=0, **options) -> np.ndarray:
+    return np.stack(list(sample_images(model, clean, levels=lambda name: 0.1, seed=seed, **options)))
+
+
+@BOTH
+def test_batch_and_order_change_no_bit(model) -> None:
+    alone = made(model, batch=1)
+    np.testing.assert_array_equal(made(model, batch=4), alone)
+    order = [3, 0, 4, 2, 1]
+    np.testing.assert_array_equal(made(model, CLEAN.subset(order), batch=2), alone[order])
+
+
+@BOTH
+def test_noise_depends_on_seed_and_name(model) -> None:
+    same = ArrayImages(np.repeat(PIXELS[:1], 2, 0), ["a", "b"])
+    first = made(model, same)
+    assert not np.array_equal(first[0], first[1])
+    assert not np.array_equal(made(model, same, seed=1)[0], first[0])
+
+
+@BOTH
+def test_mixed_sizes_come_back_in_order_and_uncut(model) -> None:
+    sizes = [(13, 18), (8, 8), (13, 18), (1, 5), (8, 8)]
+    images = [np.full((*size, 3), 50 * i, np.uint8) for i, size in enumerate(sizes)]
+    pool = RaggedImages(np.concatenate([image.ravel() for image in images]), np.array(sizes), "abcde")
+    out = list(sample_images(model, pool, levels=lambda name: 0.1, seed=0, batch=2))
+    assert [image.shape[:2] for image in out] == sizes
+    alone = list(sample_images(model, pool.subset([3]), levels=lambda name: 0.1, seed=0))
+    np.testing.assert_array_equal(out[3], alone[0])
+
+
+@BOTH
+def test_tiles_are_seamless(model) -> None:
+    size = (2 * overlap(model) + 41, 3 * overlap(model) + 5)
+    image = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    engine, level = Engine(model), torch.tensor([0.1])
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    even = (size[0] // 2 * 2, size[1] // 2 * 2)
+    x = x[..., :even[0], :even[1]]
+    whole = engine.sample(x, ["a"], level, 0)
+    for region, core in tiles(*even, 40, overlap(model)):
+        top, left, h, w = region
+        y = engine.sample(x[..., top:top + h, left:left + w], ["a"], level, 0, 1.0, even, region)
+        kept = y[..., core[0]:core[0] + core[2], core[1]:core[1] + core[3]]
+        there = whole[..., top + core[0]:top + core[0] + core[2], left + core[1]:left + core[1] + core[3]]
+        torch.testing.assert_close(kept, there, atol=1e-4, rtol=0)
+
+
+@BOTH
+def test_tiled_and_whole_images_agree_in_8_bits(model) -> None:
+    pool = ArrayImages(np.random.default_rng(2).integers(0, 256, (1, 81, 103, 3), dtype=np.uint8), ["a"])
+    for normalize in (False, True):
+        whole = made(model, pool, normalize=normalize).astype(int)
+        difference = made(model, pool, tile=32, normalize=normalize) - whole
+        assert abs(difference).max() <= 1
+        assert (difference != 0).mean() < 1e-3
+
+
+@BOTH
+def test_nothing_reaches_beyond_the_receptive_radius(model) -> None:
+    radius, middle = receptive_radius(model), 160
+    double = Engine(model).network.double()
+    for part in double.modules():
+        if hasattr(part, "frozen"):
+            part.frozen = []
+    x = torch.rand(1, 3, 4, 2 * middle, generator=torch.Generator().manual_seed(0)).double()
+    noise = image_noise(double, ["a"], (4, 2 * middle), 0, torch.device("cpu"), dtype=torch.float64)
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        level = torch.tensor([0.1]).double()
+        with torch.no_grad():
+            return double.generate(x, level, noise) if model is PAIRED else double.translate(x, level, noise=noise)
+
+    changed = x.clone()
+    changed[..., middle - 2:] += 1.0
+    reached = (run(changed) - run(x)).abs().amax((0, 1, 2)).nonzero().flatten()
+    assert middle - 2 - radius <= int(reached.min()) < middle - 8
+
+
+def test_tiles_cover_every_pixel_once() -> None:
+    covered = np.zeros((50, 70), int)
+    for region, core in tiles(50, 70, 16, 6):
+        top, left = region[0] + core[0], region[1] + core[1]
+        covered[top:top + core[2], left:left + core[3]] += 1
+        assert region[0] >= 0 and region[0] + region[2] <= 50 and region[1] + region[3] <= 70
+    assert (covered == 1).all()
+
+
+def test_a_window_of_noise_is_a_part_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("senm.noise.CELL", 8)
+    whole = cell_noise(3, (21, 30), ("seed", "name"), torch.device("cpu"))
+    part = cell_noise(3, (21, 30), ("seed", "name"), torch.device("cpu"), (5, 7, 14, 20))
+    torch.testing.assert_close(part, whole[5:19, 7:27], rtol=0, atol=0)
+    assert abs(float(whole.mean())) < 0.1 and abs(float(whole.std()) - 1) < 0.1
+    assert len(whole.flatten().unique()) > 0.99 * whole.numel()
+
+
+@BOTH
+def test_the_engine_computes_what_the_model_does(model) -> None:
+    x, level = torch.rand(1, 3, 12, 16), torch.tensor([0.1])
+    noise = image_noise(model, ["a"], (12, 16), 0, torch.device("cpu"))
+    with torch.no_grad():
+        direct = model.generate(x, level, noise) if model is PAIRED else model.translate(x, level, noise=noise)
+    torch.testing.assert_close(Engine(model).run(x, level, noise), direct, atol=1e-5, rtol=0)
+
+
+@BOTH
+def test_bf16_stays_within_a_few_levels(model) -> None:
+    exact, rough = made(model).astype(int), made(model, precision="bf16").astype(int)
+    assert 0 < abs(exact - rough).mean() < 3
+
+
+@BOTH
+def test_temperature_scales_the_drawn_latent(model) -> None:
+    assert not np.array_equal(made(model, temperature=0.0), made(model))
+    cold = made(PAIRED, ArrayImages(np.repeat(PIXELS[:1], 2, 0), ["a", "b"]), temperature=0.0)
+    np.testing.assert_array_equal(cold[0], cold[1])
+
+
+@BOTH
+def test_normalize_keeps_the_mean(model) -> None:
+    grey = ArrayImages(np.full((1, 32, 32, 3), 128, np.uint8), ["a"])
+    shifted = made(model, grey, normalize=True).mean((1, 2))
+    assert abs(shifted - 128).max() < abs(made(model, grey).mean((1, 2)) - 128).max()
+
+
+def test_batches_group_sizes_without_losing_any() -> None:
+    sizes = np.array([(4, 4), (6, 4)] * 7)
+    pool = RaggedImages(np.zeros(int(sizes.prod(1).sum()) * 3, np.uint8), sizes, [str(i) for i in range(14)])
+    found = list(batches(pool, 3))
+    assert sorted(i for chosen in found for i in chosen) == list(range(14))
+    assert all(len({pool.size(i) for i in chosen}) == 1 and len(chosen) <= 3 for chosen in found)
+
+
+def test_wrong_options_are_named() -> None:
+    with pytest.raises(SettingsError, match=r"bf17.*did you mean 'bf16'"):
+        made(SEMI, precision="bf17")
+    with pytest.raises(SettingsError, match="batch is 0"):
+        made(SEMI, batch=0)
+
+
+def test_one_tile_larger_than_the_image_is_the_image() -> None:
+    engine, level = Engine(SEMI), torch.tensor([0.1])
+    tiled = sample_tiled(engine, PIXELS[0], "photo0", level, 0, 64)
+    np.testing.assert_array_equal(tiled, made(SEMI)[0])
