@@ -128,7 +128,7 @@ def test_gradient_penalty_of_a_linear_critic() -> None:
             return 5 * x
 
     real, fake = torch.rand(3, 3, 4, 4), torch.rand(3, 3, 4, 4)
-    norm = 5 / 48**0.5
+    norm = 5 * 48**0.5 / 4
     found = gradient_penalty(Linear(), real, fake, torch.Generator())
     assert float(found) == pytest.approx((norm - 1) ** 2, rel=1e-5)
 
