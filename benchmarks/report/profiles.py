@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 COLUMNS = {
     "name": "arm", "part": "part", "layer": "layer", "varied": "varied", "layers": "layers",
-    "training": "training step", "scale": "scale", "batch": "batch", "size": "size", "seconds": "ms", "ms": "ms", "q25": "25 %", "q75": "75 %",
-    "speedup": "speed-up", "images_per_s": "images/s", "megapixels_per_s": "MP/s", "gflop": "GFLOP", "mib": "MiB moved",
-    "utilisation": "utilisation", "model_flop_utilisation": "MFU", "process_mib": "process MiB",
-    "allocated_mib": "allocated MiB", "reserved_mib": "reserved MiB", "max_difference": "largest difference",
-    "psnr_to_float32": "PSNR to float32", "changed_8bit": "changed 8-bit values", "share": "share", "status": "status",
-    "reason": "reason",
+    "training": "training step", "scale": "scale", "batch": "batch", "size": "size", "seconds": "ms", "ms": "ms",
+    "q25": "25 %", "q75": "75 %", "speedup": "speed-up", "images_per_s": "images/s", "megapixels_per_s": "MP/s",
+    "gflop": "GFLOP", "mib": "MiB moved", "utilisation": "utilisation", "model_flop_utilisation": "MFU",
+    "process_mib": "process MiB", "allocated_mib": "allocated MiB", "reserved_mib": "reserved MiB",
+    "max_difference": "largest difference", "psnr_to_float32": "PSNR to float32",
+    "changed_8bit": "changed 8-bit values", "share": "share", "status": "status", "reason": "reason",
 }
 """Keys of a profile's rows that are shown, in this order, and their headings."""
 MILLISECONDS = ("seconds", "q25", "q75")
@@ -31,7 +31,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class ProfileTable:
-    """Column names and rows of text; `bars` are shares in percent, or empty."""
+    """Column names and rows of text; `bars` are shares in percent of the largest one, or empty."""
 
     title: str
     columns: tuple[str, ...]
@@ -74,7 +74,8 @@ def _table(title: str, items: Sequence[Mapping[str, Any]]) -> ProfileTable:
     if all(item.get("status", "ok") == "ok" for item in items):
         shown = [key for key in shown if key not in ("status", "reason")]
     rows = tuple(tuple(_text(key, item.get(key)) for key in shown) for item in items)
-    bars = tuple(100.0 * min(1.0, max(0.0, float(item.get("share", 0)))) for item in items) if "share" in shown else ()
+    shares = [max(0.0, float(item.get("share") or 0.0)) for item in items]
+    bars = tuple(100.0 * share / max(shares) for share in shares) if max(shares) > 0 else ()
     return ProfileTable(title, tuple(COLUMNS[key] for key in shown), rows, bars)
 
 
