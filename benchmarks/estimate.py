@@ -92,7 +92,7 @@ class Estimate:
             return 0.0
         total = 0.0
         for unit, amount in step.cost.items():
-            system = str(step.params.get("system", step.params.get("kind", "")))
+            system = str(step.params.get("system", ""))
             rate = next(
                 (r for r in self.rates if (r.kind, r.system, r.scale, r.unit) == (step.kind, system, self.scale, unit)),
                 None,

@@ -46,7 +46,7 @@ def evaluate(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench)
         seed=step.seed,
         measurements=tuple(measurements),
         health={**_health(images), **_of_training(inputs)},
-        provenance=environment.provenance(bench.device, clock),
+        provenance=environment.provenance(bench.device, clock, command=""),
     )
     (folder / RECORD).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 

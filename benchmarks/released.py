@@ -11,9 +11,13 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from senm.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from benchmarks.plan import Plan
+    from benchmarks.step import Step
 
 ROOT = Path(__file__).resolve().parents[1] / "results" / "checkpoints"
 FILES = ("model.safetensors", "settings.json")
@@ -66,8 +70,14 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def export(artefact: Path, name: str, root: Path | None = None) -> Path:
+def export(artefact: Path, name: str, root: Path | None = None, half: bool = False) -> Path:
     """Copy a trained artefact into results/checkpoints under a name, with the record of its training.
+
+    Args:
+        artefact: the folder in the store.
+        name: of the new folder; an older one of this name is replaced.
+        root: where the folder goes, results/checkpoints by default.
+        half: store the weights as float16.
 
     Raises:
         UsageError: the artefact is no training, or the name is not a plain folder name.
@@ -80,6 +90,8 @@ def export(artefact: Path, name: str, root: Path | None = None) -> Path:
     out = (root or ROOT) / name
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(artefact / "model", out)
+    if half:
+        _halve(out)
     if (artefact / "log.jsonl").is_file():
         shutil.copy(artefact / "log.jsonl", out / "log.jsonl")
     text = {
@@ -91,6 +103,30 @@ def export(artefact: Path, name: str, root: Path | None = None) -> Path:
     }
     (out / "description.json").write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
     return out
+
+
+def names(plan: Plan) -> dict[str, Step]:
+    """A folder name for each training of a plan, from the row that first needs it: 'table1-senm-10-noise-0'."""
+    found: dict[str, Step] = {}
+    seen: set[str] = set()
+    for table in plan.tables:
+        for row in table.rows:
+            for what, step in (("noise", row.fit), ("restorer", row.network)):
+                if step is not None and step.kind in ("fit", "fit-restorer") and step.identity not in seen:
+                    seen.add(step.identity)
+                    found[f"{table.spec.id}-{row.row.id}-{what}-{row.seed}"] = step
+    return found
+
+
+def _halve(folder: Path) -> None:
+    """Rewrite the float tensors of a checkpoint as float16, and leave out networks that sampling does not need."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(folder / "model.safetensors")
+    kept = {key: value.half() if value.dtype == torch.float32 else value for key, value in state.items()}
+    save_file(kept, folder / "model.safetensors")
+    (folder / "level_net.safetensors").unlink(missing_ok=True)
 
 
 def _machine(artefact: Path) -> dict[str, Any]:

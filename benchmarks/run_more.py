@@ -38,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
         (
             "store",
             "Look after the store of results.",
-            {"ls": store_ls, "verify": store_verify, "gc": store_gc, "export": store_export},
+            {"ls": store_ls, "verify": store_verify, "gc": store_gc, "export": store_export, "release": store_release},
         ),
         ("submit", "Write the files that the benchmark servers take.", {"sidd": submit_sidd, "dnd": submit_dnd}),
         ("scores", "Keep the scores that the servers returned.", {"add": scores_add, "list": scores_list}),
@@ -127,6 +127,19 @@ def store_export(
     from benchmarks.upkeep import export
 
     export(store, key, name)
+
+
+@with_options
+def store_release(
+    tables: Annotated[list[str], typer.Argument(help="Tables, or all.")],
+    full: Annotated[bool, typer.Option("--full", help="Keep float32 instead of float16.")] = False,
+    *,
+    options: Options,
+) -> int:
+    """Copy every network that tables need from the store to results/checkpoints."""
+    from benchmarks.upkeep import release
+
+    return release(tables, options, half=not full)
 
 
 @with_options

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -145,6 +147,7 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
         SenmError: anything that stops the whole run.
     """
     from benchmarks import environment
+    from benchmarks.estimate import Estimate
     from benchmarks.execute import Runner, missing
     from benchmarks.report.plans import plan_lines
     from benchmarks.steps import Bench
@@ -158,18 +161,32 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
     for name, reason in ready.skipped.items():
         progress.say(f"{name} is left out: {reason}")
     if missing(ready.plan, ready.store):
+        estimate = Estimate.load(options.device, options.scale)
         for line in plan_lines(ready.plan, ready.store, trainings=True):
+            progress.say(line)
+        for line in estimate.totals(ready.plan, ready.store):
             progress.say(line)
     data = {each.data.fingerprint: each.data.prepared for each in ready.plan.tables if each.data.prepared is not None}
     bench = Bench(options.device, data, progress, ready.store.workdir)
     outcome = Runner(ready.store, bench).run(ready.plan)
     results, files = [], []
     for planned in ready.plan.tables:
-        result, paths = report(planned, ready, outcome, options, environment.provenance(options.device, clock))
+        result, paths = report(
+            planned, ready, outcome, options, environment.provenance(options.device, clock, command(sys.argv))
+        )
         results.append(result)
         files += paths
     files += html(results, options)
     return Finished(results, files, outcome, ready.skipped)
+
+
+def command(words: list[str]) -> str:
+    """The command line as a record keeps it: of absolute paths only the last part, which is nobody's secret.
+
+    >>> command(["/opt/x/run.py", "table1", "--data", "sidd:/home/me/SIDD"])
+    'run.py table1 --data sidd:SIDD'
+    """
+    return " ".join(re.sub(r"(^|[:=])/(?:[^/,]*/)*", r"\1", word) for word in words)
 
 
 def folder_of(name: str, data: str, size: Scale, options: Options) -> Path:

@@ -7,6 +7,7 @@ are left out by measuring two runs of different length.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.estimate import ACCEPTED, FILE, Rate, Throughput
 from benchmarks.options import SCALES, check_device
+from benchmarks.store import Store
 from senm.errors import SenmError, UsageError
 
 if TYPE_CHECKING:
@@ -127,6 +129,23 @@ def shortened(settings: Any, length: int) -> Any:
     return settings.but(**changed) if changed else settings
 
 
+def from_store(root: Path) -> list[Rate]:
+    """Speeds of the trainings and samplings that a store holds, by what they took when they were made."""
+    work: dict[tuple[str, str, str, str], list[float]] = {}
+    for entry in Store(root).ls():
+        path = entry.path / "provenance.json"
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        for unit, amount in found.get("cost", {}).items():
+            total = work.setdefault((found["kind"], found["system"], found["scale"], unit), [0.0, 0.0])
+            total[0] += amount
+            total[1] += found["seconds"]
+    return [
+        Rate(kind=kind, system=system, scale=scale, unit=unit, per_second=round(amount / seconds, 4))
+        for (kind, system, scale, unit), (amount, seconds) in sorted(work.items())
+        if amount and seconds
+    ]
+
+
 def _rate(kind: str, system: str, scale: str, unit: str, lengths: tuple[int, int], times: list[float]) -> Rate:
     passed = max(times[1] - times[0], 1e-6)
     return Rate(
@@ -152,6 +171,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--scale", default="paper", choices=SCALES)
     parser.add_argument("--systems", default=",".join((*NOISE, *RESTORERS)))
     parser.add_argument("--iterations", default="5,25", help="lengths of the two runs whose difference is timed")
+    parser.add_argument("--from-store", type=Path, help="take the speeds of finished runs instead of measuring")
     parser.add_argument("--out", type=Path, default=ACCEPTED)
     given = parser.parse_args(arguments)
     check_device(given.device)
@@ -159,17 +179,17 @@ def main(arguments: Sequence[str]) -> int:
         short, long = (int(part) for part in given.iterations.split(","))
     except ValueError:
         raise UsageError(f"--iterations {given.iterations!r}", "two numbers such as 5,25") from None
-    rates: list[Rate] = []
-    for system in given.systems.split(","):
+    rates = from_store(given.from_store) if given.from_store else []
+    for system in () if given.from_store else given.systems.split(","):
         function = measure_noise if system in NOISE else measure_restorer
         try:
             found = function(system, given.scale, given.device, (short, long), NullProgress())
         except SenmError as error:
             print(f"{system}: {error}", file=sys.stderr)
             continue
-        for rate in found:
-            print(f"{rate.kind:12} {rate.system:16} {rate.per_second:10.2f} {rate.unit}/s")
         rates += found
+    for rate in rates:
+        print(f"{rate.kind:12} {rate.system:16} {rate.scale:6} {rate.per_second:10.2f} {rate.unit}/s")
     folder = given.out / environment.machine_key(given.device)
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / FILE, rates, environment.machine(given.device))

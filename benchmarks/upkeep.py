@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmarks.options import Options
 from benchmarks.store import Entry, Store
 from senm.errors import UsageError
 
@@ -54,6 +55,31 @@ def export(root: Path, key: str, name: str) -> None:
         f"{found[0].label}: {size(sum(p.stat().st_size for p in out.rglob('*') if p.is_file()))} in {out}",
         file=sys.stderr,
     )
+
+
+def release(tables: list[str], options: Options, half: bool = True) -> int:
+    """Export every training that these tables need and the store holds; 0, or 3 where one is not trained yet."""
+    from dataclasses import replace
+
+    from benchmarks.released import export as copy
+    from benchmarks.released import names
+    from benchmarks.session import prepare
+    from senm.progress import NullProgress
+
+    ready = prepare(tables, replace(options, retrain=True), NullProgress(), run=False)
+    total = lacking = 0
+    for name, step in names(ready.plan).items():
+        path = ready.store.get(step)
+        if path is None:
+            print(f"{name}: not trained yet ({step.label})", file=sys.stderr)
+            lacking += 1
+            continue
+        out = copy(path, name, half=half)
+        bytes_ = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
+        total += bytes_
+        print(f"{name}: {size(bytes_)}")
+    print(f"{size(total)} in all, {lacking} not trained yet", file=sys.stderr)
+    return 3 if lacking else 0
 
 
 def size(count: float) -> str:

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 MARKS = {"match": "=", "within spread": "~", "differs": "!", "not comparable": "", "": ""}
 STATES = {"quoted": "quoted", "needs server": "server", "not run": "-"}
+FILLED = {
+    "trained": "trained",
+    "released checkpoint": "released",
+    "released weights": "weights",
+    "external": "external",
+    "plugin": "plugin",
+    "quoted": "quoted",
+    "none": "not run",
+}
 COLOURS = {"match": "green", "within spread": "green", "differs": "red", "not comparable": "", "": ""}
 CLAIM_COLOURS = {"holds": "green", "fails": "red", "undecided": "yellow"}
 
@@ -72,7 +81,7 @@ def show(result: TableResult, out: TextIO | None = None, extras: bool = True) ->
             ]
             quoted = row.filled == "quoted"
             if not quoted:
-                table.add_row(Text(row.label), row.paired, "ours", *ours)
+                table.add_row(Text(row.label), row.paired, FILLED[row.filled], *ours)
             if any(cell is not None and cell.paper is not None for cell in cells):
                 paper = [Text(printed_text(cell, column), style="dim") for cell, column in pairs]
                 table.add_row(Text(row.label if quoted else ""), row.paired if quoted else "", "paper", *paper)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from benchmarks.datasets import OFFICIAL_COUNTS, Data
 from benchmarks.estimate import Estimate, Rate, Throughput
 from benchmarks.plan import Plan, Planner, iterations, settings_of
 from benchmarks.scale import scale
+from benchmarks.session import command
 from benchmarks.step import Step
 from benchmarks.store import Store
 from benchmarks.tables import table
@@ -93,3 +95,23 @@ def test_new_speeds_replace_old_ones_of_the_same_system_only(tmp_path: Path) -> 
     write(path, [RATES[0].model_copy(update={"per_second": 20.0})], {"gpu": "b"})
     found = Throughput.model_validate_json(path.read_text())
     assert {(r.kind, r.per_second) for r in found.rates} == {("fit", 20.0), ("sample", 100.0)}
+
+
+def test_speeds_are_taken_from_finished_runs(tmp_path: Path) -> None:
+    from benchmarks.throughput import from_store
+
+    store = Store(tmp_path)
+    for seed, seconds in ((0, 10.0), (1, 30.0)):
+        found = {"kind": "fit", "system": "c2n", "scale": "short", "cost": {"iterations": 200}, "seconds": seconds}
+
+        def write_it(folder: Path, found: dict[str, object] = found) -> None:
+            (folder / "provenance.json").write_text(json.dumps(found))
+
+        store.make(Step("fit", "", {"system": "c2n"}, seed), write_it)
+    assert [(r.system, r.unit, r.per_second) for r in from_store(tmp_path)] == [("c2n", "iterations", 10.0)]
+
+
+def test_a_recorded_command_names_no_folder_of_the_user() -> None:
+    assert command(["/opt/run.py", "--data", "folder:/home/me/x,_a,_b", "--external", "a=/b/c"]) == (
+        "run.py --data folder:x,_a,_b --external a=c"
+    )

@@ -60,3 +60,31 @@ def test_a_broken_description_and_a_bad_name_are_named(root: Path, tmp_path: Pat
     (root / "c2n-tiny" / "description.json").write_text("{}")
     with pytest.raises(DataError, match=r"c2n-tiny.*description\.json"):
         by_identity(root)
+
+
+def test_half_precision_keeps_what_is_no_float_and_halves_the_rest(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from benchmarks.released import _halve
+
+    save_file({"a": torch.full((3,), 0.1), "n": torch.tensor([7])}, tmp_path / "model.safetensors")
+    _halve(tmp_path)
+    found = load_file(tmp_path / "model.safetensors")
+    assert found["a"].dtype == torch.float16 and found["n"].item() == 7
+
+
+def test_each_training_of_a_plan_has_one_name() -> None:
+    from benchmarks.datasets import ROLES, Data
+    from benchmarks.plan import Plan, Planner
+    from benchmarks.released import names
+    from benchmarks.scale import scale
+    from benchmarks.tables import table
+
+    data = Data("embedded", "f", dict(zip(ROLES, (20, 12, 12, 20, 6, 0), strict=True)))
+    planner = Planner(data, scale("smoke"))
+    plan = Plan(tuple(planner.table(table(n), table(n).rows, (0,)) for n in ("table1", "table6")), scale("smoke"), (0,))
+    found = names(plan)
+    assert "table1-senm-10-noise-0" in found and "table6-without-recon-x-noise-0" in found
+    assert "table6-with-recon-x-noise-0" not in found, "it is the training of table 1"
+    assert len({step.identity for step in found.values()}) == len(found)
