@@ -22,6 +22,10 @@ class Gaussian(NamedTuple):
         """The Gaussian of samples start..stop-1."""
         return Gaussian(self.mean[start:stop], self.log_std[start:stop])
 
+    def wide(self) -> Gaussian:
+        """In float32 where it is in bfloat16, else as it is."""
+        return Gaussian(*(t.float() if t.dtype == torch.bfloat16 else t for t in self))
+
 
 def select(coin: Tensor, heads: Gaussian, tails: Gaussian) -> Gaussian:
     """Per sample, `heads` where coin (B,) is true, else `tails`: one draw of the mixture of equation 5."""
@@ -30,7 +34,11 @@ def select(coin: Tensor, heads: Gaussian, tails: Gaussian) -> Gaussian:
 
 
 def kl(q: Gaussian, p: Gaussian) -> Tensor:
-    """KL(q || p) for each element, in nats, shape (B, C, H, W)."""
+    """KL(q || p) for each element, in nats, shape (B, C, H, W); at least in float32.
+
+    A small KL is a difference of nearly equal numbers, of which bfloat16 leaves nothing.
+    """
+    q, p = q.wide(), p.wide()
     ratio = 2.0 * (q.log_std - p.log_std)
     distance = (q.mean - p.mean) * torch.exp(-p.log_std)
     return 0.5 * (ratio.exp() + distance.square() - 1.0 - ratio)

@@ -20,6 +20,9 @@ from senm.level import LevelNet, measured_level
 from senm.model import Descent, Noise, SeNMVAE
 from senm.paired import PairedVAE
 
+TERM_NAMES = ("paired/rec_x", "source/rec_x", "paired/rec_y", "target/rec_y", "paired/kl_zn", "target/kl_zn",
+              "paired/kl_z", "level", "lpips", "gan")
+
 
 @dataclass
 class Draws:
@@ -138,13 +141,13 @@ def paired_terms(model: PairedVAE, batch: Batch, draws: Draws, step: int, settin
 class Critic(nn.Module):
     """PatchGAN critic: noisy image (B, 3, H, W) -> logits of patches (B, 1, h, w); sides of at least 24 pixels."""
 
-    def __init__(self, filters: int = 64) -> None:
+    def __init__(self, filters: int = 64, norm: type[nn.BatchNorm2d] = nn.BatchNorm2d) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(3, filters, 4, 2, 1), nn.LeakyReLU(0.2)]
         width = filters
         for stride in (2, 2, 1):
             wider = 2 * width
-            layers += [nn.Conv2d(width, wider, 4, stride, 1, bias=False), nn.BatchNorm2d(wider), nn.LeakyReLU(0.2)]
+            layers += [nn.Conv2d(width, wider, 4, stride, 1, bias=False), norm(wider), nn.LeakyReLU(0.2)]
             width = wider
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, 1, 4, 1, 1))
 
@@ -166,4 +169,4 @@ def relativistic(higher: Tensor, lower: Tensor) -> Tensor:
 
 def auxiliary_scale(s: LossSettings, image: Tensor) -> float:
     """Weight of LPIPS and GAN against the rest: with summed likelihoods, the balance that the means have."""
-    return 1.0 if s.reduction == "mean" else 0.5 * image[0].numel()
+    return 1.0 if s.reduction == "mean" else 0.5 * image.shape[1:].numel()

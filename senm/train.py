@@ -14,17 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from senm import seeding
 from senm.checkpoint import load_state, save_state
+from senm.compiled import arithmetic, training_pass
 from senm.config import NoiseModelSettings, PairedModelSettings, TrainSettings
 from senm.data.domains import Batch, Domains, DomainSampler
-from senm.errors import TrainingError
+from senm.distributed import Ranks, WholeBatchNorm, piece, whole_relativistic
+from senm.errors import MachineError, TrainingError
 from senm.level import LevelNet
-from senm.losses import Critic, Draws, Terms, auxiliary_scale, paired_terms, relativistic, semi_terms
-from senm.model import Noise, SeNMVAE
+from senm.losses import TERM_NAMES, Critic, Draws, Terms, auxiliary_scale, paired_terms, relativistic, semi_terms
+from senm.model import SeNMVAE
 from senm.paired import PairedVAE
 from senm.perceptual import Perceptual
 from senm.progress import NullProgress, Progress
@@ -52,12 +55,21 @@ class Training:
         domains: the data; for the fully paired model the pairs only.
         seed: of every stream of this training.
         device: a torch device.
+        fabric: a launched Lightning Fabric; its processes share each batch and its device replaces `device`. Losses
+            and weights are those of one process with the same batch, up to the rounding of sums.
+
+    Raises:
+        DataError: no data, or images smaller than a crop.
+        SettingsError: more processes than crops in a batch.
     """
 
     def __init__(self, settings: NoiseModelSettings | PairedModelSettings, domains: Domains, *, seed: int,
-                 device: str = "cpu") -> None:
-        self.settings, self.seed, self.device = settings, seed, torch.device(device)
+                 device: str = "cpu", fabric: Any = None) -> None:
+        self.ranks = Ranks(fabric)
+        self.settings, self.seed = settings, seed
+        self.device = torch.device(device) if fabric is None else fabric.device
         t, s = settings.train, settings.loss
+        self.ranks.check(t.batch)
         if isinstance(settings, PairedModelSettings):
             domains = Domains(paired=domains.paired)
         self.sampler = DomainSampler(domains, t.batch, t.crop, seeding.seed("crops", seed), weights=t.domain_weights)
@@ -67,14 +79,15 @@ class Training:
                 self.model: SeNMVAE | PairedVAE = SeNMVAE(settings.network)
             else:
                 self.model = PairedVAE(settings.network)
-            self.level_net, self.critic = LevelNet(s.level_filters), Critic(s.critic_filters)
+            self.level_net = LevelNet(s.level_filters)
+            self.critic = Critic(s.critic_filters, WholeBatchNorm if self.ranks.several else nn.BatchNorm2d)
         for network in (self.model, self.level_net, self.critic):
             network.to(self.device)
         self.perceptual = Perceptual(s.lpips_range == "minus_one_one").to(self.device) if s.lpips_weight else None
         self.optimiser = torch.optim.Adam([*self.model.parameters(), *self.level_net.parameters()], lr=t.lr, fused=True)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=t.lr, fused=True)
         self.step, self.health = 0, Health()
-        self.forward: Callable[..., Any] = torch.compile(self.model, dynamic=True) if t.compile else self.model
+        self.forward: Callable[..., Any] = training_pass(self.model) if t.compile else self.model
 
     def draws(self, batch: Batch, step: int) -> Draws:
         """Coins and normal draws of a step, on the device, from the stream of (seed, step)."""
@@ -102,16 +115,23 @@ class Training:
         else:
             assert isinstance(self.model, SeNMVAE)
             terms = semi_terms(self.model, self.level_net, batch, draws, step, s, counts, self.forward)
+        rows = counts["paired"] + counts["target"]
+        if terms.fake is None and rows and self.ranks.several:
+            terms.real, terms.fake = batch.y, torch.zeros_like(batch.y).requires_grad_()
         if terms.fake is not None and terms.real is not None:
-            share = len(terms.fake) / (counts["paired"] + counts["target"])
-            scale = share * auxiliary_scale(s, terms.fake)
-            if self.perceptual is not None:
+            scale, share = auxiliary_scale(s, terms.fake), len(terms.fake) / rows
+            if self.perceptual is not None and share:
                 distance = self.perceptual(terms.fake, terms.real).mean()
-                terms.add("lpips", scale * s.lpips_weight, distance)
+                terms.add("lpips", share * scale * s.lpips_weight, distance)
             if s.gan_weight:
                 real = self.critic(terms.real).detach()
-                terms.add("gan", scale * s.gan_weight, relativistic(self.critic(terms.fake), real))
+                part = 1.0 if self.ranks.several else share
+                terms.add("gan", part * scale * s.gan_weight, self.opposed(self.critic(terms.fake), real, rows))
         return terms
+
+    def opposed(self, higher: Tensor, lower: Tensor, rows: int) -> Tensor:
+        """The relativistic loss, or this process's part of it over the `rows` rows of all."""
+        return whole_relativistic(higher, lower, rows) if self.ranks.several else relativistic(higher, lower)
 
     def precision(self) -> Any:
         """The autocast context of the settings' precision."""
@@ -123,15 +143,22 @@ class Training:
         Raises:
             TrainingError: too many steps in a row were skipped; names the first non-finite term.
         """
+        with arithmetic(self.device, self.settings.train.precision):
+            return self.whole_step()
+
+    def whole_step(self) -> dict[str, float]:
+        """`run_step` in the arithmetic that is set."""
         t = self.settings.train
         batch = self.sampler.batch(self.step).to(self.device)
-        draws = self.draws(batch, self.step)
+        draws = self.draws(batch, self.step)  # of the whole batch, so that a row's draws do not depend on its process
         counts = {"paired": batch.paired, "source": batch.source, "target": batch.target}
         for optimiser in (self.optimiser, self.critic_optimiser):
             optimiser.param_groups[0]["lr"] = learning_rate(t, self.step)
         self.critic.requires_grad_(False)
         self.optimiser.zero_grad(set_to_none=True)
-        logged, pairs_of_y = self.backward(batch, draws, counts)
+        logged, pairs_of_y = self.backward(*self.ranks.share(batch, draws), counts)
+        generator = (p for group in self.optimiser.param_groups for p in group["params"])
+        logged = self.ranks.gather(generator, logged, logged_names(self.model.settings.layers))
         self.critic.requires_grad_(True)
         bound = t.clip_norm if t.clip_norm is not None else math.inf
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), bound))
@@ -142,7 +169,7 @@ class Training:
         else:
             self.skip(logged, norm)
         if self.settings.loss.gan_weight and pairs_of_y:
-            logged["critic"] = self.critic_step(pairs_of_y)
+            logged["critic"] = self.critic_step(pairs_of_y, counts["paired"] + counts["target"])
         self.step += 1
         return logged | {"grad_norm": norm}
 
@@ -152,7 +179,8 @@ class Training:
             try:
                 sums: dict[str, Tensor] = {}
                 pairs_of_y = []
-                for part, part_draws in split(batch, draws, self.health.micro_batches):
+                parts = 1 if self.ranks.several else self.health.micro_batches
+                for part, part_draws in split(batch, draws, parts):
                     with self.precision():
                         terms = self.terms(part, part_draws, self.step, counts)
                     if terms.values:
@@ -160,29 +188,36 @@ class Training:
                     for name, value in terms.values.items():
                         sums[name] = sums.get(name, 0.0) + value.detach()
                     for name, layers in terms.layers.items():
-                        sums.update({f"{name}/layer{i}": v for i, v in enumerate(layers)})
+                        share = layer_rows(name, vars(part)) / layer_rows(name, counts)
+                        for i, value in enumerate(layers):
+                            sums[f"{name}/layer{i}"] = sums.get(f"{name}/layer{i}", 0.0) + share * value
                     if terms.fake is not None:
                         pairs_of_y.append((terms.real, terms.fake.detach()))
                 names = list(sums)
                 values = torch.stack([sums[n].float() for n in names]).tolist() if names else []
                 return dict(zip(names, values, strict=True)), pairs_of_y
-            except torch.cuda.OutOfMemoryError:
-                if self.health.micro_batches >= len(batch):
-                    raise
+            except torch.cuda.OutOfMemoryError as error:
+                if self.ranks.several or self.health.micro_batches >= len(batch):
+                    raise MachineError(f"CUDA memory does not hold the {len(batch)} crops of one process",
+                                       "room for its share of a batch",
+                                       "use more devices, or lower train.crop") from error
+                self.forward = self.model  # graphs keep memory, and gradients that a second part would overwrite
                 self.health.micro_batches = min(2 * self.health.micro_batches, len(batch))
                 self.optimiser.zero_grad(set_to_none=True)
                 torch.cuda.empty_cache()
 
-    def critic_step(self, pairs_of_y: list[tuple[Tensor, Tensor]]) -> float:
-        """One step of the critic on real noisy images and their reconstructions."""
+    def critic_step(self, pairs_of_y: list[tuple[Tensor, Tensor]], rows: int) -> float:
+        """One step of the critic on real noisy images and their reconstructions, `rows` in all processes."""
         self.critic_optimiser.zero_grad(set_to_none=True)
         with self.precision():
-            losses = [relativistic(self.critic(real), self.critic(fake)) for real, fake in pairs_of_y]
+            losses = [self.opposed(self.critic(real), self.critic(fake), rows) for real, fake in pairs_of_y]
         loss = torch.stack(losses).mean()
-        if torch.isfinite(loss):
+        whole = self.ranks.sum(loss)
+        if torch.isfinite(whole):
             loss.backward()
+            self.ranks.gather(self.critic.parameters())
             self.critic_optimiser.step()
-        return float(loss.detach())
+        return float(whole)
 
     def skip(self, logged: dict[str, float], norm: float) -> None:
         """Count a skipped step; stop after too many in a row, naming the term that went non-finite."""
@@ -222,26 +257,28 @@ class Training:
             | None = None) -> Training:
         """Train to the end, resuming from `workdir` where a state of these settings is there.
 
+        Of several processes the first one reads and writes files and reports; the others need no `workdir`.
+
         Args:
             observe: called after each logged step, for TensorBoard and the like.
         """
-        workdir.mkdir(parents=True, exist_ok=True)
-        saved = load_state(workdir / STATE)
+        first, t = self.ranks.rank == 0, self.settings.train
+        if first:
+            workdir.mkdir(parents=True, exist_ok=True)
+        saved = self.ranks.from_first(load_state(workdir / STATE) if first else None)
         if saved is None or not self.load(saved):
             self.step = 0
-        trim_log(workdir / LOG, self.step)
-        t = self.settings.train
-        if self.settings.train.precision == "tf32":
-            torch.set_float32_matmul_precision("high")
-            torch.backends.cudnn.allow_tf32 = True
-        with (progress or NullProgress()).task("training the noise model", t.iterations) as task:
+        progress = progress if progress and first else NullProgress()
+        if first:
+            trim_log(workdir / LOG, self.step)
+        with progress.task("training the noise model", t.iterations) as task:
             task.advance(self.step)
             started = time.monotonic()
             while self.step < t.iterations:
                 step = self.step
                 logged = self.run_step()
                 task.advance(1, loss=sum(v for k, v in logged.items() if k.endswith(("rec_x", "rec_y"))))
-                if step % t.log_every == 0 or self.step == t.iterations:
+                if first and (step % t.log_every == 0 or self.step == t.iterations):
                     line = {"step": step, "lr": self.optimiser.param_groups[0]["lr"], **logged,
                             "skipped": self.health.skipped, "seconds": round(time.monotonic() - started, 3)}
                     with (workdir / LOG).open("a") as log:
@@ -250,9 +287,11 @@ class Training:
                         observe(self, logged)
                 if self.step % t.checkpoint_every == 0 or self.step == t.iterations:
                     self.check_collapse(logged)
-                    save_state(workdir / STATE, self.state())
+                    if first:
+                        save_state(workdir / STATE, self.state())
+        self.ranks.wait()
         for alarm in self.alarms():
-            (progress or NullProgress()).say(alarm)
+            progress.say(alarm)
         return self
 
     def alarms(self) -> list[str]:
@@ -280,24 +319,23 @@ def learning_rate(t: TrainSettings, step: int) -> float:
     return t.lr * 0.5 ** sum(step >= milestone for milestone in t.milestones)
 
 
-def rows(noise: Noise, index: Tensor) -> Noise:
-    """The draws of some rows."""
-    return {name: [layer[index] for layer in layers] for name, layers in noise.items()}
+def logged_names(layers: int) -> list[str]:
+    """Names of all values that a step may log."""
+    return [*TERM_NAMES, *(f"{name}/layer{i}" for name in ("kl_zn", "kl_z") for i in range(layers))]
+
+
+def layer_rows(name: str, counts: dict[str, int]) -> int:
+    """How many rows the KL by layer of this name is a mean over."""
+    return counts["paired"] + (counts["target"] if name == "kl_zn" else 0)
 
 
 def split(batch: Batch, draws: Draws, parts: int) -> list[tuple[Batch, Draws]]:
     """A batch and its draws in parts, each with its share of every domain; one part is the batch itself."""
     if parts == 1:
         return [(batch, draws)]
-    device, pieces = batch.x.device, []
-    shares = [torch.arange(n, device=device).tensor_split(parts) for n in (batch.paired, batch.source, batch.target)]
-    for p, s, t in zip(*shares, strict=True):
-        in_x, in_y = torch.cat([p, s + batch.paired]), torch.cat([p, t + batch.paired])
-        if len(in_x) + len(in_y):
-            piece = Batch(batch.x[in_x], batch.y[in_y], len(p), len(s), len(t))
-            coins = (draws.coins[0][p], draws.coins[1][p])
-            pieces.append((piece, Draws(coins, rows(draws.noise_x, in_x), rows(draws.noise_y, in_y))))
-    return pieces
+    shares = [np.array_split(np.arange(n), parts) for n in (batch.paired, batch.source, batch.target)]
+    pieces = [piece(batch, draws, *(index.tolist() for index in of_part)) for of_part in zip(*shares, strict=True)]
+    return [found for found in pieces if len(found[0])]
 
 
 def trim_log(path: Path, step: int) -> None:

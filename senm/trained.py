@@ -78,9 +78,10 @@ class Trained:
 
     @classmethod
     def fit(cls, domains: Domains, settings: Settings, *, seed: int = 0, device: str = "cpu", workdir: Path,
-            progress: Progress | None = None, observe: Any = None) -> Trained:
+            progress: Progress | None = None, observe: Any = None, fabric: Any = None) -> Trained:
         """Train on the domains, resuming from `workdir` (see `senm.train.Training`)."""
-        done = Training(settings, domains, seed=seed, device=str(torch_device(device))).run(workdir, progress, observe)
+        training = Training(settings, domains, seed=seed, device=str(torch_device(device)), fabric=fabric)
+        done = training.run(workdir, progress, observe)
         semi = isinstance(settings, NoiseModelSettings)
         net = done.level_net.eval() if semi else None
         found = measured_levels(domains.paired)
