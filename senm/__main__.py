@@ -85,6 +85,8 @@ def train(
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a setting: train.iterations=500.")] = None,
     seed: Seed = 0,
     device: Device = "cpu",
+    devices: Annotated[int, typer.Option(help="Processes on this machine, one a GPU, sharing each batch.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines that run this same command, by SLURM or torchrun.")] = 1,
 ) -> None:
     """Train a noise model. The same command resumes where it was stopped.
 
@@ -94,10 +96,10 @@ def train(
     from senm.config import PAIRED_PRESETS
     from senm.config import preset as preset_of
     from senm.data.domains import Domains
-    from senm.data.mapped import mapped
     from senm.data.pool import empty_images, empty_pairs
+    from senm.distributed import launch, mapped_once
     from senm.errors import unknown
-    from senm.progress import console_progress
+    from senm.progress import NullProgress, console_progress
     from senm.trained import Trained
 
     if fully_paired and preset not in PAIRED_PRESETS:
@@ -109,10 +111,15 @@ def train(
         both = both.subset(seeding.rng("pairs", seed).permutation(len(both))[:first].tolist())
     source, target = (images_in(folder) if folder else empty_images() for folder in (clean, noisy))
     work = out / "training"
-    domains = mapped(Domains(both, source, target), work)
-    progress = console_progress()
+    fabric = launch(devices, nodes, device)
+    domains = mapped_once(Domains(both, source, target), work, fabric)
+    first_process = fabric is None or fabric.is_global_zero
+    progress = console_progress() if first_process else NullProgress()
     progress.say(f"training on {len(both)} pairs, {len(domains.source)} clean and {len(domains.target)} noisy images")
-    trained = Trained.fit(domains, settings, seed=seed, device=device, workdir=work, progress=progress)
+    trained = Trained.fit(domains, settings, seed=seed, device=device, workdir=work, progress=progress,
+                          fabric=fabric)
+    if not first_process:
+        return
     trained.save(out)
     if trained.health.get("skipped"):
         progress.say(f"{trained.health['skipped']} of {settings.train.iterations} steps were skipped")
