@@ -1,7 +1,7 @@
 """Do gate and tests catch defects? `python -m ci.mutation_test` plants them one at a time in a copy of the tree.
 
 For each defect the gate measures and judges (golden numbers always; drift of the main table with --drift), then the
-tests run until the first failure, those nearest to the defect first. A defect whose text no longer occurs exactly once is an error, not a pass.
+tests run until the first failure, those nearest to the defect first. A defect that no longer fits its file is an error.
 """
 
 from __future__ import annotations
