@@ -11,10 +11,11 @@ import torch
 
 from benchmarks.conftest import DEVICES
 from benchmarks.profile_arms import SAMPLERS, Case, make_network, sampling_work
+from senm.config import PRESETS
 from senm.data.pool import ArrayImages
 from senm.sample import sample_images
 
-LAYERS = 5
+LAYERS = PRESETS["short"].network.layers
 """Layers of the `short` network."""
 
 
