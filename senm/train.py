@@ -251,6 +251,8 @@ class Training:
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
         self.step, self.health = int(state["step"]), Health(**state["health"])
+        if self.health.micro_batches > 1:
+            self.forward = self.model  # see `backward`
         return True
 
     def run(self, workdir: Path, progress: Progress | None = None, observe: Callable[[Training, dict[str, float]], None]
