@@ -133,7 +133,7 @@ def sample(
     out: Out,
     level: Annotated[float | None, typer.Option(help="One noise level for all; else the model's own.")] = None,
     temperature: Annotated[float, typer.Option(help="Factor on the degradation latent.")] = 1.0,
-    tile: Annotated[int, typer.Option(help="Side of tiles for large photographs; 0 takes whole images.")] = 512,
+    tile: Annotated[int | None, typer.Option(help="Side of tiles for large photographs; 0 takes whole images.")] = None,
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
@@ -146,7 +146,7 @@ def sample(
     from senm.trained import Trained
 
     done = sample_folder(Trained.load(model, device), clean, out, seed=seed, device=device, level=level,
-                         temperature=temperature, tile=tile or None, progress=console_progress())
+                         temperature=temperature, tile=tile, progress=console_progress())
     print(f"{done} images in {out}")
 
 
@@ -166,6 +166,7 @@ def denoise(
     from senm.progress import console_progress
 
     images = images_in(noisy)
+    out.mkdir(parents=True, exist_ok=True)
     for name, image in zip(images.names, denoised(load(model, device), images, console_progress()), strict=True):
         write_png(out / f"{name}.png", image)
     print(f"{len(images)} images in {out}")

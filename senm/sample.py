@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -166,3 +169,15 @@ def batches(clean: Images, batch: int) -> Iterator[list[int]]:
         chosen = [i for i in waiting if clean.size(i) == size][:batch]
         waiting = [i for i in waiting if i not in chosen]
         yield chosen
+
+
+class _Callable(types.ModuleType):
+    """This module, which can be called: `senm.sample(model, images)` is `senm.api.sample`, whatever was imported."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from senm.api import sample
+
+        return sample(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Callable
