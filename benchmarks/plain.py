@@ -88,7 +88,7 @@ class PlainSeNMVAE(nn.Module):
         self.decode = ladder(s, down=False)
         self.output = nn.Sequential(nn.Conv2d(s.nf, s.nf, 3, padding=1), nn.ReLU(), nn.Conv2d(s.nf, 3, 3, padding=1))
         load_exactly(self, model.to_authors(), SEMI_NAMES, "the plain network")
-        self.to(model.output[0].weight.device)
+        self.to(next(model.parameters()).device)
 
     def translate(self, x: Tensor, level: Tensor, noise: Noise) -> Tensor:
         """A noisy image for each clean one, (B, 3, H, W); `level` (B,)."""

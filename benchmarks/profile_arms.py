@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -71,7 +72,7 @@ def fresh_noise(network: Network, shape: tuple[int, int, int], device: torch.dev
         h, w = shapes[layer]
         return torch.randn(batch, h, w, channels, device=device, dtype=dtype).permute(0, 3, 1, 2)
 
-    return {name: Lazy(len(shapes), lambda layer, channels=channels: draw(channels, layer))
+    return {name: Lazy(len(shapes), partial(draw, channels))
             for name, channels in latent_channels(network).items()}
 
 
@@ -161,7 +162,7 @@ def training_work(name: str, case: Case, device: torch.device) -> Work:
     with_x = torch.arange(p + s, device=device)
     with_y = torch.cat([with_x[:p], torch.arange(p + s, batch, device=device)])
     of_x, of_y = ({k: [e[rows] for e in v] for k, v in noise.items()} for rows in (with_x, with_y))
-    fused = {"fused": True} if device.type == "cuda" else {}
+    fused = True if device.type == "cuda" else None
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
     if name.startswith("plain"):
         plain = PlainSeNMVAE(model)
@@ -176,7 +177,7 @@ def training_work(name: str, case: Case, device: torch.device) -> Work:
                 adam.zero_grad(set_to_none=True)
 
         return dense
-    adam = torch.optim.Adam(model.parameters(), lr=1e-5, **fused)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-5, fused=fused)
     forward: Any = GraphedPass(model) if "graphs" in rest else model
 
     def sparse() -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,13 +35,20 @@ def part_modules(model: nn.Module) -> dict[tuple[int, str], list[nn.Module]]:
         part = HEADS.get(name) or PARTS[name.split("_")[0]]
         layers = getattr(child, "layers", child)
         if isinstance(layers, nn.ModuleList) or name == "output":
-            for i, module in enumerate(layers if isinstance(layers, nn.ModuleList | nn.Sequential) else [layers]):
+            listed = list(layers) if isinstance(layers, nn.ModuleList | nn.Sequential) else [child]
+            for i, module in enumerate(listed):
                 found[(-1 if name == "output" else i, part)].append(module)
         else:
             found[(-1, part)].append(child)
         if hasattr(child, "stem"):
-            found[(-1, "encoder")].append(child.stem)
+            found[(-1, "encoder")].append(child.get_submodule("stem"))
     return found
+
+
+def remove(handles: Iterable[Any]) -> None:
+    """Take hooks off again."""
+    for handle in handles:
+        handle.remove()
 
 
 class Counter(TorchDispatchMode):
@@ -75,9 +83,9 @@ def counted(model: nn.Module, call: Callable[[], object]) -> Counter:
     with ExitStack() as stack:
         for key, modules in part_modules(model).items():
             for module in modules:
-                handles = hooks(module, lambda key=key: setattr(counter, "label", key),
+                handles = hooks(module, partial(setattr, counter, "label", key),
                                 lambda: setattr(counter, "label", (-1, "rest")))
-                stack.callback(lambda handles=handles: [handle.remove() for handle in handles])
+                stack.callback(remove, handles)
         with torch.no_grad(), counter:
             call()
     return counter
@@ -96,8 +104,8 @@ def hooks(module: nn.Module, before: Callable[[], Any], after: Callable[[], Any]
 
 
 def timed(model: nn.Module, call: Callable[[], object], device: torch.device,
-          rounds: int = 5) -> dict[tuple[int, str], float]:
-    """Median seconds of each (layer, part) over some calls; on a GPU by events, without waiting in between."""
+          rounds: int = 5) -> tuple[dict[tuple[int, str], float], float]:
+    """Median seconds of each (layer, part), and of the whole call; on a GPU by events, without waiting in between."""
     cuda = device.type == "cuda"
     marks: list[tuple[tuple[int, str], Any]] = []
 
@@ -110,23 +118,27 @@ def timed(model: nn.Module, call: Callable[[], object], device: torch.device,
             marks.append((key, time.perf_counter()))
 
     samples: dict[tuple[int, str], list[float]] = defaultdict(list)
+    totals: list[float] = []
     with ExitStack() as stack:
         for key, modules in part_modules(model).items():
             for module in modules:
-                handles = hooks(module, lambda key=key: mark(key), lambda key=key: mark(key))
-                stack.callback(lambda handles=handles: [handle.remove() for handle in handles])
+                handles = hooks(module, partial(mark, key), partial(mark, key))
+                stack.callback(remove, handles)
         for round_ in range(rounds + 1):
             marks.clear()
+            start = time.perf_counter()
             call()
             if cuda:
                 torch.cuda.synchronize(device)
+            whole = time.perf_counter() - start
             sums: dict[tuple[int, str], float] = defaultdict(float)
             for (key, begin), (_, end) in zip(marks[::2], marks[1::2], strict=True):
                 sums[key] += begin.elapsed_time(end) / 1e3 if cuda else end - begin
             if round_:
+                totals.append(whole)
                 for key, value in sums.items():
                     samples[key].append(value)
-    return {key: statistics.median(values) for key, values in samples.items()}
+    return {key: statistics.median(values) for key, values in samples.items()}, statistics.median(totals)
 
 
 def table(counter: Counter, times: dict[tuple[int, str], float], peak: float, total: float) -> list[dict[str, Any]]:

@@ -40,10 +40,10 @@ def differences(names: Iterable[str], case: Case, device: torch.device) -> dict[
         except ERRORS as error:
             found[name] = {"quality": f"failed: {reason(error)}"}
             continue
-        error = (y - reference).abs()
+        gap = (y - reference).abs()
         found[name] = {
-            "max_difference": float(error.max()), "mean_difference": float(error.mean()),
-            "psnr_to_float32": float(-10 * torch.log10(error.square().mean().clamp_min(1e-20))),
+            "max_difference": float(gap.max()), "mean_difference": float(gap.mean()),
+            "psnr_to_float32": float(-10 * torch.log10(gap.square().mean().clamp_min(1e-20))),
             "changed_8bit": float(((y.clamp(0, 1) * 255).round() != rounded).float().mean()),
         }
     return found
@@ -88,8 +88,7 @@ def part_rows(name: str, case: Case, device: torch.device, peak: float) -> list[
         return engine.sample(x, names, levels, 0)
 
     with torch.inference_mode():
-        times = profile_parts.timed(engine.network, call, device, 3)
-        total = spread([seconds(call, device) for _ in range(3)])["seconds"]
+        times, total = profile_parts.timed(engine.network, call, device, 3)
     return profile_parts.table(counter, times, peak, total)
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,8 @@ CPU_SIZES = {"authors": (1, 256, 64), "short": (1, 256, 48), "smoke": (1, 128, 3
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    p = argparse.ArgumentParser(prog="python -m benchmarks.run profile", description=str(__doc__).split("\n\n")[1])
+    p = argparse.ArgumentParser(prog="python -m benchmarks.run profile", description=str(__doc__).split("\n\n")[1],
+                                epilog="Example: python -m benchmarks.run profile --scale smoke --out profile")
     p.add_argument("--model", choices=("senm", "paired"), default="senm")
     p.add_argument("--scale", choices=("paper", "short", "smoke"), default=None,
                    help="size of the network; default paper on a GPU, short on a CPU")
@@ -193,7 +195,7 @@ class Session:
             cases.append(Case("senm", "short", 8, 48))
         rows: list[dict[str, Any]] = []
         for case in cases if self.trainers else []:
-            found = self.race(self.trainers, lambda name, case=case: training_work(name, case, self.device),
+            found = self.race(self.trainers, partial(training_work, case=case, device=self.device),
                               self.options.rounds, 0.15)
             rows += [{"name": name, "scale": case.scale, "batch": case.batch, "size": case.size, **measured}
                      for name, measured in found.items()]
@@ -247,7 +249,7 @@ class Session:
         for varied, case in cases:
             if self.late():
                 break
-            found = self.race(names, lambda name, case=case: sampling_work(name, case, self.device), 3, 0.03)
+            found = self.race(names, partial(sampling_work, case=case, device=self.device), 3, 0.03)
             layers = sum(case.nls) + 1 if case.nls else ""
             for name, measured in found.items():
                 rate = case.batch * case.size**2 / measured["seconds"] / 1e6 if measured["status"] == "ok" else 0.0

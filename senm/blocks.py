@@ -107,6 +107,7 @@ def fold(branch: nn.Sequential, with_plane: bool) -> Folded:
         with_plane: the input's last channel is constant and comes as a number, see `dense_with_plane`.
     """
     block, last = branch
+    assert isinstance(block, ResidualDenseBlock) and isinstance(last, nn.Conv2d) and last.bias is not None
     weights, biases = block.parts()
     mix = last.weight[:, :, 0, 0]
     out, channels = mix.shape

@@ -30,7 +30,7 @@ class Engine:
         compile: compile heads and dense blocks with torch.compile; where no compiler works, one warning and eagerly.
 
     Raises:
-        SettingsError: unknown precision, or bf16 weights of a double-precision model.
+        SettingsError: unknown precision.
     """
 
     def __init__(self, model: Network, device: str | torch.device = "cpu", precision: str = "float32",

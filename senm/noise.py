@@ -7,6 +7,7 @@ size, order and number of processes move no number, and a tile can draw its part
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -27,10 +28,10 @@ class Lazy(Sequence[Tensor]):
     """Draws made when a layer asks for them, so that no more than one layer's are in memory."""
 
     def __init__(self, count: int, draw: Callable[[int], Tensor]) -> None:
-        self.count, self.draw = count, draw
+        self.length, self.draw = count, draw
 
     def __len__(self) -> int:
-        return self.count
+        return self.length
 
     def __getitem__(self, index: int) -> Tensor:  # type: ignore[override]
         return self.draw(index)
@@ -85,6 +86,6 @@ def image_noise(model: Network, names: Sequence[str], size: tuple[int, int], see
         return torch.stack(cells).permute(0, 3, 1, 2)
 
     return {
-        latent: Lazy(len(shapes), lambda layer, latent=latent, channels=channels: draw(latent, channels, layer))
+        latent: Lazy(len(shapes), partial(draw, latent, channels))
         for latent, channels in latent_channels(model).items()
     }

@@ -175,6 +175,19 @@ def test_wrong_options_are_named() -> None:
         made(SEMI, batch=0)
 
 
+def test_without_a_compiler_sampling_goes_on_eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_compiler(self: torch.nn.Module, **options: object) -> None:
+        def broken(*args: object) -> None:
+            raise RuntimeError("no C++ compiler\nfound")
+
+        self._compiled_call_impl = broken
+
+    monkeypatch.setattr(torch.nn.Module, "compile", no_compiler)
+    with pytest.warns(UserWarning, match="without torch.compile.*no C"):
+        out = made(SEMI, compile=True)
+    np.testing.assert_array_equal(out, made(SEMI))
+
+
 def test_one_tile_larger_than_the_image_is_the_image() -> None:
     engine, level = Engine(SEMI), torch.tensor([0.1])
     tiled = sample_tiled(engine, PIXELS[0], "photo0", level, 0, 64)
