@@ -102,13 +102,13 @@ def denoised(model: Trained, noisy: Images, progress: Progress) -> Any:
     network = model.network
     if not isinstance(network, SeNMVAE):
         raise DataError("the fully paired network cannot denoise", "a semi-supervised model")
-    like = network.output[2].weight
+    like = next(network.parameters())
     with progress.task("denoising", len(noisy)) as task:
         for image in noisy:
             with torch.inference_mode():
                 y = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(like.device).float() / 255
                 y = padded(y, network.stride)
-                noise = network.draw_noise(1, *y.shape[2:], latents=("z",))
+                noise = network.draw_noise(1, y.shape[2], y.shape[3], latents=("z",))
                 mean = {"z": [torch.zeros_like(layer) for layer in noise["z"]]}
                 height, width = image.shape[:2]
                 result = to_uint8(network.denoise(y, mean)[..., :height, :width])[0]

@@ -99,7 +99,7 @@ class SeNMVAE(nn.Module):
     def draw_noise(self, batch: int, height: int, width: int, generator: torch.Generator | None = None,
                    latents: Sequence[str] = ("z", "zn")) -> Noise:
         """Standard-normal draws for a batch of height x width images, on the parameters' device and dtype."""
-        like = self.output[2].bias
+        like = next(self.parameters())
         channels = {"z": self.settings.nf, "zn": self.settings.zn_dim}
         device = generator.device if generator is not None else like.device
         return {
@@ -190,14 +190,14 @@ class SeNMVAE(nn.Module):
         Returns:
             (B, 3, H, W), not clamped.
         """
-        noise = noise or self.draw_noise(len(x), *x.shape[2:], generator=generator)
+        noise = noise or self.draw_noise(len(x), x.shape[2], x.shape[3], generator)
         levels = torch.as_tensor(level, device=x.device).to(torch.promote_types(x.dtype, torch.float32))
         levels = levels.reshape(-1).expand(len(x))
         return self.descend(self.encode_x(x), None, noise, level=levels, temperature=temperature).image
 
     def denoise(self, y: Tensor, noise: Noise | None = None, generator: torch.Generator | None = None) -> Tensor:
         """A clean image for each noisy one: z ~ q(z|y), then x. (B, 3, H, W) in [0, 1] to the same, not clamped."""
-        noise = noise or self.draw_noise(len(y), *y.shape[2:], generator=generator, latents=("z",))
+        noise = noise or self.draw_noise(len(y), y.shape[2], y.shape[3], generator, ("z",))
         return self.descend(None, self.encode_y(y), noise).image
 
     def forward(

@@ -72,7 +72,7 @@ class PairedVAE(nn.Module):
     def draw_noise(self, batch: int, height: int, width: int, generator: torch.Generator | None = None,
                    latents: Sequence[str] = ("zn",)) -> Noise:
         """Standard-normal draws for a batch of height x width images."""
-        like = self.output.bias
+        like = next(self.parameters())
         device = generator.device if generator is not None else like.device
         return {
             "zn": [
@@ -124,7 +124,7 @@ class PairedVAE(nn.Module):
             level: standard deviation of the noise in [0, 1] units, one number or one a sample.
             temperature: factor on the drawn latents.
         """
-        noise = noise or self.draw_noise(len(x), *x.shape[2:], generator=generator)
+        noise = noise or self.draw_noise(len(x), x.shape[2], x.shape[3], generator)
         levels = torch.as_tensor(level, dtype=x.dtype, device=x.device).reshape(-1).expand(len(x))
         return self.descend(x, levels, noise, temperature=temperature).image
 

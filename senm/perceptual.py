@@ -51,7 +51,7 @@ class Perceptual(nn.Module):
         with torch.no_grad():
             for part in (slices.slice1, slices.slice2, slices.slice3, slices.slice4, slices.slice5):
                 for name, layer in part.named_children():
-                    if isinstance(layer, nn.Conv2d):
+                    if isinstance(layer, nn.Conv2d) and layer.bias is not None:
                         layer.weight.copy_(trunk[f"features.{name}.weight"])
                         layer.bias.copy_(trunk[f"features.{name}.bias"])
         self.minus_one_one = minus_one_one

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ABOVE = {"senm": {"baselines", "benchmarks", "ci"}, "baselines": {"benchmarks", "ci"}, "benchmarks": {"ci"}, "ci": set()}
+ABOVE = {
+    "senm": {"baselines", "benchmarks", "ci"}, "baselines": {"benchmarks", "ci"}, "benchmarks": {"ci"}, "ci": set(),
+}
 SOURCES = sorted(path for package in ABOVE for path in (ROOT / package).rglob("*.py"))
 MOST_LINES = 420
 

@@ -41,7 +41,9 @@ def log_of(folder: Path) -> list[dict]:
 
 
 @pytest.mark.parametrize("settings", [TINY, PAIRED_SMOKE.but(train=TINY.train)], ids=["semi", "paired"])
-def test_resumed_training_equals_the_uninterrupted_one_bit_for_bit(tmp_path: Path, settings: NoiseModelSettings) -> None:
+def test_resumed_training_equals_the_uninterrupted_one_bit_for_bit(
+    tmp_path: Path, settings: NoiseModelSettings
+) -> None:
     whole = Training(settings, domains(), seed=3).run(tmp_path / "whole")
     broken = Training(settings, domains(), seed=3)
     (tmp_path / "broken").mkdir()
@@ -93,7 +95,9 @@ def test_no_data_at_all_is_an_error() -> None:
         Training(TINY, domains(0, 0, 0), seed=0)
 
 
-@pytest.mark.parametrize(("step", "rate"), [(0, 1e-4), (149_999, 1e-4), (150_000, 5e-5), (225_000, 2.5e-5), (299_999, 6.25e-6)])
+@pytest.mark.parametrize(("step", "rate"), [
+    (0, 1e-4), (149_999, 1e-4), (150_000, 5e-5), (225_000, 2.5e-5), (299_999, 6.25e-6),
+])
 def test_rate_is_halved_at_each_milestone(step: int, rate: float) -> None:
     assert learning_rate(AUTHORS.train, step) == pytest.approx(rate, rel=1e-12)
     assert PAPER.train.milestones == AUTHORS.train.milestones
