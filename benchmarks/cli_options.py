@@ -18,8 +18,10 @@ DataSets = Annotated[
         "--data", help="embedded, folder:PATH[,noisy-suffix,clean-suffix], sidd:PATH, aim19:PATH, ntire20:PATH."
     ),
 ]
-Out = Annotated[Path, typer.Option(help="Folder for results.")]
-StoreRoot = Annotated[Path, typer.Option(help="Folder of the store, where finished steps are kept.")]
+Out = Annotated[Path, typer.Option(show_default="results/runs", help="Folder for results.")]
+StoreRoot = Annotated[
+    Path, typer.Option(show_default="results/store", help="Folder of the store, where finished steps are kept.")
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")]
 

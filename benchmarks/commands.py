@@ -80,6 +80,7 @@ def print_list(json: bool = False) -> None:
     """Print tables with their rows and columns, data sets, scales and systems; nothing heavy is imported."""
     import baselines
     from benchmarks.datasets import KINDS
+    from benchmarks.metrics import METRICS
     from benchmarks.options import SCALES
 
     specs = [table(name) for name in NAMES]
@@ -89,7 +90,8 @@ def print_list(json: bool = False) -> None:
         }
         print(
             json_.dumps(
-                {"tables": found, "systems": list(baselines.names()), "data": KINDS, "scales": SCALES}, indent=1
+                {"tables": found, "systems": list(baselines.names()), "data": KINDS, "scales": SCALES, "metrics": list(METRICS)},
+                indent=1,
             )
         )
         return
@@ -102,6 +104,7 @@ def print_list(json: bool = False) -> None:
     print(f"systems: {', '.join(baselines.names())}")
     print(f"data: {', '.join(KINDS)}")
     print(f"scales: {', '.join(SCALES)}")
+    print(f"metrics: {', '.join(METRICS)}")
 
 
 def print_presets(diff: bool) -> None:

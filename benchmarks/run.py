@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +17,14 @@ from senm.errors import SenmError, unknown
 
 HELP = "Regenerate the tables of the SeNM-VAE paper and hold every cell and claim against it."
 INTERRUPTED = 130
+INSTALLED = "senm-bench"  # the command that pip installs; only it can have tab completion
 GO_ON = "\ninterrupted; run the same command again: finished steps are kept, trainings go on from their last checkpoint"
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=HELP)
+CODES = (
+    "Example: python -m benchmarks.run table1 --scale smoke. Exit codes: 0 done, 1 a gate failed, 2 wrong use, "
+    "3 broken data or checkpoint, 4 something the machine lacks, 5 a training that cannot go on, 130 interrupted. "
+    "Results go to stdout, progress to stderr."
+)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=HELP, epilog=CODES)
 
 
 def _add_table(name: str) -> None:
@@ -27,14 +34,14 @@ def _add_table(name: str) -> None:
         return run_tables([name], options)
 
     function.__doc__ = "Run every table and the figure." if name == "all" else f"Run {name} and print it with verdicts."
-    app.command(name)(with_options(function))
+    app.command(name, epilog=run_more.example(name))(with_options(function))
 
 
 for _name in (*NAMES, "all"):
     _add_table(_name)
 
 
-@app.command("plan")
+@app.command("plan", epilog=run_more.example("plan"))
 @with_options
 def plan(
     tables: Annotated[list[str], typer.Argument(help="Tables, or all.")],
@@ -54,10 +61,12 @@ run_more.add_to(app)
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; errors become one sentence on stderr."""
     command = typer.main.get_command(app)
+    installed = Path(sys.argv[0]).name == INSTALLED
+    program = INSTALLED if installed and arguments is None else "python -m benchmarks.run"
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         _known_command(command, arguments)
-        code = int(command.main(args=arguments, prog_name="python -m benchmarks.run", standalone_mode=False) or 0)
+        code = int(command.main(args=arguments, prog_name=program, standalone_mode=False) or 0)
     except SenmError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -11,22 +11,36 @@ import typer
 from benchmarks.cli_options import with_options
 from benchmarks.options import RUNS, STORE, Options
 
-Out = Annotated[Path, typer.Option(help="Folder of results.")]
-StoreRoot = Annotated[Path, typer.Option("--store", help="Folder of the store.")]
+Out = Annotated[Path, typer.Option(show_default="results/runs", help="Folder of results.")]
+StoreRoot = Annotated[Path, typer.Option("--store", show_default="results/store", help="Folder of the store.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
 Images = Annotated[
     Path | None, typer.Option(help="Folder of restored images, named after their input, instead of a row.")
 ]
+EXAMPLES = {
+    "list": "list --json",
+    "presets": "presets --diff",
+    "report": "report results/runs/table1/embedded-smoke",
+    "compare": "compare results/runs/table1/embedded-smoke older/table1/embedded-smoke",
+    "plan": "plan all --scale paper --data sidd:DIR --data aim19:DIR",
+    "store ls": "store ls",
+    "store verify": "store verify",
+    "store gc": "store gc --all",
+    "store export": "store export 3f2a my-network",
+    "store release": "store release table1",
+    "submit sidd": "submit sidd --rows senm-10 --scale paper --data sidd:DIR --to submission",
+    "submit dnd": "submit dnd --images restored --to submission",
+    "scores add": "scores add table2 senm-10 bench-psnr 38.9 --source ADDRESS --date 2024-06-17",
+    "scores list": "scores list",
+}
 PASS_ON: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
-    app.command("list")(list_)
-    app.command("presets")(presets)
-    app.command("report")(report)
-    app.command("compare")(compare)
+    for name, one in (("list", list_), ("presets", presets), ("report", report), ("compare", compare)):
+        app.command(name, epilog=example(name))(one)
     for name, text in (
         ("prepare", "Prepare a data set from its official download."),
         ("doctor", "Say what this machine has and lacks."),
@@ -46,8 +60,13 @@ def add_to(app: typer.Typer) -> None:
     for name, text, commands in groups:
         group = typer.Typer(no_args_is_help=True, help=text)
         for word, command in commands.items():
-            group.command(word)(command)
+            group.command(word, epilog=example(f"{name} {word}"))(command)
         app.add_typer(group, name=name)
+
+
+def example(name: str) -> str:
+    """The line below the help of a command."""
+    return f"Example: python -m benchmarks.run {EXAMPLES.get(name, f'{name} --scale smoke')}"
 
 
 def _pass_on(app: typer.Typer, name: str, text: str) -> None:

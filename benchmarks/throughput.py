@@ -166,7 +166,8 @@ def main(arguments: Sequence[str]) -> int:
     from benchmarks import environment
     from senm.progress import NullProgress
 
-    parser = argparse.ArgumentParser("python -m benchmarks.run throughput", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser("python -m benchmarks.run throughput", description=__doc__.splitlines()[0],
+                                     epilog="Example: python -m benchmarks.run throughput --device cuda")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--scale", default="paper", choices=SCALES)
     parser.add_argument("--systems", default=",".join((*NOISE, *RESTORERS)))

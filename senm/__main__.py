@@ -10,10 +10,14 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from senm.errors import SenmError, UsageError
+from senm.errors import SenmError, UsageError, unknown
 
+COMMANDS = ("train", "sample", "denoise")
 app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False,
-                  help="Train a noise model on your own photographs, put its noise on others, or denoise with it.")
+                  help="Train a noise model on your own photographs, put its noise on others, or denoise with it.",
+                  epilog="Example: python -m senm sample --model model --clean photos --out synthetic. "
+                         "Exit codes: 0 done, 2 wrong use, 3 broken data or checkpoint, 4 something the machine lacks, 5 a training that "
+                         "cannot go on, 130 interrupted.")
 
 Out = Annotated[Path, typer.Option(help="Folder to write into.")]
 Model = Annotated[Path, typer.Option(help="Folder of a trained model.")]
@@ -98,7 +102,6 @@ def train(
     from senm.data.domains import Domains
     from senm.data.pool import empty_images, empty_pairs
     from senm.distributed import launch, mapped_once
-    from senm.errors import unknown
     from senm.progress import NullProgress, console_progress
     from senm.trained import Trained
 
@@ -175,7 +178,10 @@ def denoise(
 def main(arguments: list[str] | None = None) -> int:
     """The command line; errors of the user's end in one sentence and the error's exit code."""
     try:
-        app(arguments, standalone_mode=False)
+        words = sys.argv[1:] if arguments is None else arguments
+        if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+            raise unknown("command", words[0], COMMANDS)
+        app(words, standalone_mode=False)
         return 0
     except SenmError as error:
         print(f"error: {error}", file=sys.stderr)
