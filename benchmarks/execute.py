@@ -14,7 +14,7 @@ from benchmarks.plan import Plan
 from benchmarks.step import Step, unique
 from benchmarks.steps import Bench
 from benchmarks.store import Store
-from senm.errors import DataError, MachineError, SenmError, TrainingError
+from senm.errors import CheckpointError, DataError, MachineError, SenmError, TrainingError
 from senm.progress import duration
 
 RUNNERS = {
@@ -78,7 +78,7 @@ class Runner:
     def _attempt(self, step: Step) -> None:
         try:
             self.need(step)
-        except (TrainingError, DataError) as error:
+        except (TrainingError, DataError, CheckpointError) as error:
             if not self.keep_going:
                 raise
             self.bench.progress.say(f"{step.label}: {error}")

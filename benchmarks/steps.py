@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.systems import get
-from senm.errors import DataError
-from senm.progress import NullProgress, Progress
+from senm.errors import DataError, TrainingError
+from senm.progress import NullProgress, Progress, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -208,15 +208,28 @@ def write_images(
             for start in range(0, len(images), CHUNK):
                 part = range(start, min(start + CHUNK, len(images)))
                 if not writer.is_done(str(start)):
-                    for index, image in zip(part, draw(images.subset(part)), strict=True):
-                        pool.write(index, image[None])
-                        task.advance()
+                    pool.write(start, counted(draw(images.subset(part)), len(part), task))
                     writer.mark(str(start))
                 else:
                     task.advance(len(part))
         writer.finish()
     if out.parent != folder:
         os.rename(out, folder / "images")
+
+
+def counted(images: Iterator[np.ndarray], count: int, task: Task) -> Iterator[np.ndarray]:
+    """The images as they come, counted on the progress display.
+
+    Raises:
+        TrainingError: a system made more or fewer images than it was given.
+    """
+    made = 0
+    for made, image in enumerate(images, start=1):
+        if made <= count:
+            yield image
+            task.advance()
+    if made != count:
+        raise TrainingError(f"{made} images were made", f"{count}, one for each input")
 
 
 def read_images(folder: Path) -> Images:

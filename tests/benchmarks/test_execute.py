@@ -115,3 +115,12 @@ def test_interrupted_sampling_goes_on_from_its_last_chunk(tmp_path: Path) -> Non
     found = read_images(tmp_path / "out")
     assert found.names == tuple(names)
     assert all(np.array_equal(found[i], images[i] ^ 1) for i in (0, CHUNK, count - 1))
+
+
+@pytest.mark.parametrize("made", [2, 4])
+def test_a_system_that_makes_too_few_or_too_many_images_is_refused(tmp_path: Path, made: int) -> None:
+    images = ArrayImages(np.zeros((3, 2, 2, 3), np.uint8), ["a", "b", "c"])
+    with pytest.raises(TrainingError, match=f"{made} images were made"):
+        write_images(
+            Step("sample", "draw", {}), images, lambda part: iter([part[0]] * made), tmp_path, Bench("cpu", {})
+        )
