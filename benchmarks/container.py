@@ -38,14 +38,15 @@ def run_in_container(names: Sequence[str], options: Options, client: Any = None,
     for folder in (options.out, options.store):
         folder.mkdir(parents=True, exist_ok=True)
     from docker.errors import APIError
+    from requests import RequestException
 
     try:
         container = client.containers.create(tag, given.arguments, **settings(client, given, gpus))
-    except APIError as error:
+    except (APIError, RequestException) as error:
         raise refused(error) from error
     try:
         return attend(container, given)
-    except APIError as error:
+    except (APIError, RequestException) as error:
         raise refused(error) from error
     except KeyboardInterrupt:
         print("stopping the container", file=sys.stderr)
@@ -100,9 +101,9 @@ def copy(output: Iterable[tuple[bytes | None, bytes | None]], given: Inside, std
 
 def refused(error: Any) -> MachineError:
     """An engine's refusal as an error that says what to do."""
-    text = str(error.explanation or error)
+    text = str(getattr(error, "explanation", "") or error)
     if "device driver" in text or "nvidia" in text.lower():
         return MachineError(
             f"the engine cannot hand on GPUs: {text}", "the NVIDIA container toolkit", "install it, or leave --gpus out"
         )
-    return MachineError(f"the engine refused the container: {text}", "", "see the engine's log")
+    return MachineError(f"the engine did not run the container: {text}", "", "see the engine's log")

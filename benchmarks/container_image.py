@@ -23,6 +23,8 @@ BUILD_NETWORK = "SENM_BUILD_NETWORK"
 PASSED = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 KEPT_LINES = 15
+ANSWER_SECONDS = 600
+"""How long one request may take: on a busy machine an engine needs minutes to start a container."""
 WITHOUT = "or leave --container out"
 
 
@@ -58,6 +60,7 @@ def engine() -> Any:
     try:
         client = docker.from_env()
         client.ping()
+        client.api.timeout = ANSWER_SECONDS
     except (DockerException, OSError) as error:
         place = os.environ.get("DOCKER_HOST") or "the usual socket"
         if any(isinstance(each, PermissionError) for each in causes(error)):

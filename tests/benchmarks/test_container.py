@@ -6,6 +6,7 @@ import os
 import pytest
 import typer
 from docker.errors import APIError, DockerException, ImageNotFound
+from requests import ReadTimeout
 
 from benchmarks import container, container_image
 from benchmarks.cli_options import with_options
@@ -189,6 +190,7 @@ def test_an_interrupt_stops_and_removes_the_container(tmp_path):
         (Container(start=APIError("x", explanation='could not select device driver "" with capabilities: [[gpu]]')),
          "NVIDIA container toolkit"),
         (Container(start=APIError("x", explanation="invalid mount")), "invalid mount"),
+        (Container(start=ReadTimeout("timed out")), "timed out"),
         (Container(code=137, oom=True), "memory"),
     ],
 )  # fmt: skip
