@@ -90,7 +90,13 @@ def print_list(json: bool = False) -> None:
         }
         print(
             json_.dumps(
-                {"tables": found, "systems": list(baselines.names()), "data": KINDS, "scales": SCALES, "metrics": list(METRICS)},
+                {
+                    "tables": found,
+                    "systems": list(baselines.names()),
+                    "data": KINDS,
+                    "scales": SCALES,
+                    "metrics": list(METRICS),
+                },
                 indent=1,
             )
         )

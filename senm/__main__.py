@@ -16,8 +16,8 @@ COMMANDS = ("train", "sample", "denoise")
 app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Train a noise model on your own photographs, put its noise on others, or denoise with it.",
                   epilog="Example: python -m senm sample --model model --clean photos --out synthetic. "
-                         "Exit codes: 0 done, 2 wrong use, 3 broken data or checkpoint, 4 something the machine lacks, 5 a training that "
-                         "cannot go on, 130 interrupted.")
+                         "Exit codes: 0 done, 2 wrong use, 3 broken data or checkpoint, 4 something the machine lacks, "
+                         "5 a training that cannot go on, 130 interrupted.")
 
 Out = Annotated[Path, typer.Option(help="Folder to write into.")]
 Model = Annotated[Path, typer.Option(help="Folder of a trained model.")]
