@@ -142,6 +142,11 @@ class Clock:
         return round(time.monotonic() - self._start, 3)
 
 
+def _without_folders(word: str) -> str:
+    """An argument without the folders of an absolute path, which are nobody else's business."""
+    return re.sub(r"/(?:[^/:,=\s]+/)+", "", word)
+
+
 def provenance(device: str = "cpu", clock: Clock | None = None, command: str | None = None) -> Provenance:
     """The provenance of what is measured now.
 
@@ -154,7 +159,7 @@ def provenance(device: str = "cpu", clock: Clock | None = None, command: str | N
 
     clock = clock or Clock()
     if command is None:
-        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        command = " ".join(_without_folders(word) for word in sys.argv)
     return Provenance(
         started=clock.started,
         wall_seconds=clock.seconds,
