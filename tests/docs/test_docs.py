@@ -18,12 +18,15 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in PAGES}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )?(?:python -m (?:senm|benchmarks|ci)[\w.]*|pytest|pip install|docker image|docker run)\b[^`\n#]*")
+COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )?"
+                     r"(?:python -m (?:senm|benchmarks|ci)[\w.]*|pytest|pip install|docker image|docker run)"
+                     r"\b[^`\n#]*")
 TRAIN, SAMPLE, DENOISE = "python -m senm train", "python -m senm sample", "python -m senm denoise"
-RUN_HERE = (TRAIN, SAMPLE, DENOISE, "python -m benchmarks.run list", "python -m benchmarks.run presets --diff")
+RUN_HERE = (TRAIN, SAMPLE, DENOISE, "python -m benchmarks.run list",
+            "python -m benchmarks.run presets --diff")
 # What a test of this file does not run: pattern -> why, or which test runs it.
 NOT_RUN = {
-    r"pip install|^pytest": "installs, measures for minutes or starts these tests; .ci/run does it in a fresh environment",
+    r"pip install|^pytest": "installs, measures for minutes or starts these tests; .ci/run does so afresh",
     r"--container|^docker": "a container engine; tests/benchmarks/test_container.py runs it with a scripted one",
     r"--device cuda": "a GPU",
     r"--scale paper": "a GPU and the official data",
@@ -31,7 +34,7 @@ NOT_RUN = {
     r"benchmarks\.run prepare": "official data; tests/benchmarks/test_prepare.py runs it on small copies",
     r"benchmarks\.run doctor": "looks at the machine; tests/benchmarks/test_doctor.py runs it",
     r"benchmarks\.run profile": "time; tests/benchmarks/test_sampler_profile.py runs it",
-    r"benchmarks\.run plan": "tests/benchmarks/test_run_cli.py plans tables, and all of them at paper scale without data",
+    r"benchmarks\.run plan": "tests/benchmarks/test_run_cli.py plans, also all at paper scale without data",
     r"benchmarks\.run (store|throughput)|benchmarks\.run$": "tests/benchmarks/test_run_cli.py, or a name to fill in",
     r"benchmarks\.data_speed": "time; a measurement",
     r"^python -m ci": "time; tests/ci run what these commands are made of",
@@ -125,7 +128,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("docs")
     for i in range(3):
-        clean = photograph(f"docs-{i}", 48)
+        clean = photograph(f"docs-{i}", 64)
         sides = {f"PAIRS/p{i}_mean": clean, f"PAIRS/p{i}_real": noisy(f"p{i}", clean), f"CLEAN/c{i}": clean,
                  f"NOISY/n{i}": noisy(f"n{i}", clean)}
         for name, image in sides.items():
@@ -135,7 +138,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_lines_on_ones_own_photographs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's three commands as written, at the smallest size, then the Python blocks of README and docs/use.md."""
+    """The README's three commands as written, at the smallest size, then the Python blocks of both pages."""
     from baselines import get
     from senm.__main__ import main
 
