@@ -300,21 +300,21 @@ def real():
 
 def test_a_real_container_answers_with_its_exit_code_and_writes_only_where_it_may(real, tmp_path, capfd):
     client, tag = real
-    given = inside(["list", "--json"], options(tmp_path), {})
-    given.arguments = ["list", "--json"]
+    (tmp_path / "pairs").mkdir()
+    given = inside(["table1"], options(tmp_path, data=(f"folder:{tmp_path}/pairs",)), {})
     for folder in ("runs", "store"):
         (tmp_path / folder).mkdir()
-    ran = client.containers.create(tag, given.arguments, **container.settings(client, given, []))
+    ran = client.containers.create(tag, ["list", "--json"], **container.settings(client, given, []))
     try:
         assert container.attend(ran, given) == 0
     finally:
         ran.remove(force=True, v=True)
     assert '"table1"' in capfd.readouterr().out
-    code = "import os; open('results/runs/a', 'w'); print(os.access('.', os.W_OK)); open('results/reference/a', 'w')"
+    code = "open('results/runs/a', 'w'); open('/mnt/data0/a', 'w')"
     ran = client.containers.create(tag, ["-c", code], entrypoint="python", **container.settings(client, given, []))
     try:
         assert container.attend(ran, given) == 1
     finally:
         ran.remove(force=True, v=True)
-    err = capfd.readouterr().err
-    assert "Error" in err and (tmp_path / "runs" / "a").stat().st_uid == os.getuid()
+    assert "Read-only file system" in capfd.readouterr().err and not list((tmp_path / "pairs").iterdir())
+    assert (tmp_path / "runs" / "a").stat().st_uid == os.getuid()
