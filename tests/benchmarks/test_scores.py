@@ -9,7 +9,9 @@ import pytest
 from benchmarks.scores import Score, add, known_scores, read_scores
 from senm.errors import DataError, UsageError
 
-GOOD = Score(table="table2", row="senm-10", column="bench-psnr", value=37.5, date="2026-05-04", source="the server's page")
+GOOD = Score(
+    table="table2", row="senm-10", column="bench-psnr", value=37.5, date="2026-05-04", source="the server's page"
+)
 
 
 def test_the_latest_score_of_a_cell_is_shown_and_older_ones_are_kept(tmp_path: Path) -> None:

@@ -41,7 +41,14 @@ def test_the_unpaired_model_sees_no_pairs_and_the_full_one_nothing_else() -> Non
 
 def test_table_7_mixes_are_the_printed_ones() -> None:
     mixes = [row.noise.mix for row in table("table7").rows]
-    assert mixes == [Mix(10, 0, 0), Mix(10, 96, 96), Mix(10, 960, 960), Mix(10, None, 0), Mix(10, 0, None), Mix(10, None, None)]
+    assert mixes == [
+        Mix(10, 0, 0),
+        Mix(10, 96, 96),
+        Mix(10, 960, 960),
+        Mix(10, None, 0),
+        Mix(10, 0, None),
+        Mix(10, None, None),
+    ]
 
 
 def test_figure_7_covers_the_paper_s_range() -> None:
