@@ -107,7 +107,7 @@ def prepare_step(spec: Spec, scale: str) -> Step:
     params: dict[str, Any] = {"data": spec.kind, "suffixes": list(spec.suffixes), "files": listing(spec.path)}
     if spec.kind in ("embedded", "folder"):
         params["scale"] = scale
-    return Step("prepare", f"prepare {spec.kind}", params, sources=("benchmarks.datasets", MODULES[spec.kind]))
+    return Step("prepare", f"prepare {spec.kind}", params, sources=(MODULES[spec.kind],))
 
 
 def reduce_step(fingerprint: str, scale: str) -> Step:
@@ -170,10 +170,21 @@ def foresee(spec: Spec, scale: str, task: str, store: Store) -> Data:
         prepared = PreparedData.open(path / "data") if path else None
     if prepared is not None:
         return described(prepared)
-    counts = OFFICIAL_COUNTS.get(spec.kind, dict.fromkeys(ROLES, 1000))
-    words = "official" if spec.kind in OFFICIAL_COUNTS else "guessed"
-    notes = (f"{name} is not prepared yet: its keys will change, and {words} image counts are used",)
+    counts, words = OFFICIAL_COUNTS.get(spec.kind), "its official image counts are used"
+    if spec.kind == "embedded":
+        counts, words = _embedded_counts(scale), "released checkpoints are matched once it is"
+    elif counts is None:
+        counts, words = dict.fromkeys(ROLES, 1000), "1000 images of each kind are assumed"
+    notes = (f"{name} is not prepared yet: its keys will change, and {words}",)
     return Data(name, f"unprepared {name}", counts, notes=notes)
+
+
+def _embedded_counts(scale: str) -> dict[str, int]:
+    from senm.data.embedded import SCALES
+
+    amount = SCALES[scale]
+    every = amount.paired + amount.source + amount.target
+    return dict(zip(ROLES, (every, amount.source, amount.target, every, amount.validation, 0), strict=True))
 
 
 def _already(spec: Spec) -> PreparedData | None:

@@ -95,3 +95,11 @@ def test_a_plan_of_absent_data_uses_the_official_counts_and_says_so(tmp_path: Pa
 def test_the_embedded_crops_are_large_enough_for_super_resolution() -> None:
     assert datasets.scale_for(parse("embedded"), "smoke", "sr") == "short"
     assert datasets.scale_for(parse("embedded"), "smoke", "noise") == "smoke"
+
+
+def test_the_embedded_counts_of_a_plan_are_those_of_the_prepared_set(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    before = foresee(parse("embedded"), "smoke", "noise", store)
+    after = load(parse("embedded"), "smoke", "noise", store, NullProgress())
+    assert dict(before.counts) == dict(after.counts)
+    assert foresee(parse("embedded"), "smoke", "noise", store).fingerprint == after.fingerprint
