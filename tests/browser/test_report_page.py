@@ -51,7 +51,8 @@ def choose(browser, selector, value):
 def test_no_request_leaves_the_page_and_the_console_is_silent(view, paper_page, planted_page):
     for page in (paper_page, planted_page):
         browser = view(page)
-        assert requests(browser) == [page.as_uri()]
+        # A browser that starts slowly may still be loading its own start page, which is no request of ours.
+        assert [url for url in requests(browser) if not url.startswith("chrome://")] == [page.as_uri()]
         assert browser.get_log("browser") == []
 
 
