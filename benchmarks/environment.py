@@ -61,13 +61,17 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _processor() -> str:
+def _cpuinfo(key: str) -> str:
+    """The first value of a key of /proc/cpuinfo, such as 'model name'; empty where there is none."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.split(":")[0].strip() == key), "")
+
+
+def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def machine(device: str = "cpu") -> dict[str, str]:
@@ -102,12 +106,17 @@ def machine_key(device: str = "cpu") -> str:
 
 
 def golden_key() -> str:
-    """Names the platform on which CPU losses repeat to the last bit: Python, torch, architecture, vector unit."""
+    """Names the platform on which CPU losses repeat to the last bit: Python, torch, architecture, vector unit, chip.
+
+    The chip (maker, family, model) counts, because libraries choose their kernels by it.
+    """
     import torch
 
     torch_version = torch.__version__.split("+")[0]
     unit = torch.backends.cpu.get_cpu_capability().lower()
-    return f"py{sys.version_info[0]}{sys.version_info[1]}-torch{torch_version}-{platform.machine().lower()}-{unit}"
+    chip = ".".join(_cpuinfo(key) for key in ("vendor_id", "cpu family", "model")).strip(".").lower()
+    parts = (f"py{sys.version_info[0]}{sys.version_info[1]}", f"torch{torch_version}", platform.machine(), unit, chip)
+    return "-".join(re.sub(r"[^a-z0-9_.]+", "", part.lower()) for part in parts if part)
 
 
 def deterministic(on: bool, device: str = "cpu") -> None:

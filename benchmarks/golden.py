@@ -162,19 +162,16 @@ def sampler() -> dict[str, Case]:
         x = torch.from_numpy(clean).permute(0, 3, 1, 2).double() / 255
         with torch.inference_mode():
             exact = network.translate(x, torch.tensor([0.0, 0.05, 0.2]), 1.0, draws)
+        means, spreads = tuple(exact.mean((1, 2, 3)).tolist()), tuple(exact.std((1, 2, 3)).tolist())
+        spread_of_draws = {f"draws {k}": tuple(float(z.std()) for z in layers) for k, layers in draws.items()}
     with environment.threads(1):
         made = np.stack(
             list(sample_images(network.float(), ArrayImages(clean, names), levels=lambda name: 0.05, seed=0, batch=2))
         ).astype(np.float64)
     residual = made - clean
     apart = [float(np.abs(residual[i] - residual[j]).mean()) for i, j in ((0, 1), (0, 2), (1, 2))]
-    draw = {f"draws {k}": tuple(float(layer.std()) for layer in layers) for k, layers in draws.items()}
     return {
-        "sample, float64": {
-            "mean": tuple(exact.mean((1, 2, 3)).tolist()),
-            "spread": tuple(exact.std((1, 2, 3)).tolist()),
-            **draw,
-        },
+        "sample, float64": {"mean": means, "spread": spreads, **spread_of_draws},
         "sample, uint8": {"mean": tuple(residual.mean((1, 2, 3)).tolist()), "between images": tuple(apart)},
     }
 

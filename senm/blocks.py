@@ -227,6 +227,18 @@ class GaussianHead(nn.Module):
             return Gaussian(*(dense(x, f.weights, f.biases) for f in folded))
         return Gaussian(*(dense_with_plane(x, plane, f) for f in folded))
 
+    @torch.no_grad()
+    def scale_plane(self, factor: float) -> None:
+        """Change the weights so that the plane's values, divided by `factor`, give what they gave before."""
+        for block, last in (self.mean, self.log_std):
+            assert isinstance(block, ResidualDenseBlock) and isinstance(last, nn.Conv2d)
+            weights, biases = block.parts()
+            for weight in weights:
+                weight[:, last.in_channels - 1] *= factor
+            weights[4][-1] /= factor  # the block adds the plane to this channel
+            biases[4][-1] /= factor
+            last.weight[:, -1] *= factor
+
     def freeze(self, with_plane: bool, dtype: torch.dtype) -> None:
         """Fold once and for all, for inference: later changes of the weights, also of their device, have no effect."""
         if self.mean[1].kernel_size == (1, 1):

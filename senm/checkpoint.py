@@ -149,7 +149,7 @@ def semi_from_authors(source: str | Path | Mapping[str, Any]) -> SeNMVAE:
 
 def semi_to_authors(model: SeNMVAE) -> dict[str, Tensor]:
     """See `SeNMVAE.to_authors`."""
-    return in_authors_layout(model, SEMI_NAMES)
+    return in_authors_layout(with_scale_of_one(model), SEMI_NAMES)
 
 
 def paired_from_authors(source: str | Path | Mapping[str, Any]) -> PairedVAE:
@@ -166,7 +166,26 @@ def paired_from_authors(source: str | Path | Mapping[str, Any]) -> PairedVAE:
 
 def paired_to_authors(model: PairedVAE) -> dict[str, Tensor]:
     """See `PairedVAE.to_authors`."""
-    return in_authors_layout(model, PAIRED_NAMES)
+    return in_authors_layout(with_scale_of_one(model), PAIRED_NAMES)
+
+
+def with_scale_of_one(model: SeNMVAE | PairedVAE) -> SeNMVAE | PairedVAE:
+    """A network that computes the same from the level itself: `level_scale` moves into the weights of the plane.
+
+    To the last bit where the factor is a power of two.
+    """
+    factor = model.settings.level_scale
+    if factor == 1:
+        return model
+    copy: Any = type(model)(model.settings.but(level_scale=1.0)).to(next(model.parameters()))  # type: ignore[arg-type]
+    copy.load_state_dict(model.state_dict())
+    if isinstance(copy, PairedVAE):
+        with torch.no_grad():
+            copy.stem_x.weight[:, -1] *= factor
+    else:
+        for head in (*copy.q_zn, *copy.p_zn):
+            head.scale_plane(factor)
+    return copy  # type: ignore[no-any-return]
 
 
 def level_from_authors(source: str | Path | Mapping[str, Any]) -> LevelNet:

@@ -141,6 +141,7 @@ class SeNMVAE(nn.Module):
         assert longer is not None
         paired = 0 if coin is None else len(coin)
         decoded = torch.zeros_like(longer[-1])
+        level = None if level is None else level * self.settings.level_scale
         kl_z: list[Tensor] = []
         kl_zn: list[Tensor] = []
         for i in reversed(range(self.settings.layers)):

@@ -93,7 +93,7 @@ class PairedVAE(nn.Module):
     def descend(self, x: Tensor, level: Tensor, noise: Noise, y: Tensor | None = None,
                 temperature: float = 1.0) -> Descent:
         """The top-down pass: latents from the posterior where y is given, else from the prior."""
-        plane = level.to(x).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
+        plane = (level * self.settings.level_scale).to(x).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
         a_x = self.encode(self.encode_x, self.stem_x(channels_last(torch.cat([x, plane], 1))))
         a_y = self.encode(self.encode_y, self.stem_y(channels_last(y))) if y is not None else None
         decoded = torch.zeros_like(a_x[-1])

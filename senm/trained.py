@@ -138,7 +138,7 @@ class Trained:
         settings: Settings = NoiseModelSettings(**values) if semi else PairedModelSettings(**values)
         state = read_state_dict(folder / "model.safetensors")
         network = (semi_from_authors(state) if semi else paired_from_authors(state)).float().to(on)
-        if network.settings != settings.network:
+        if network.settings != settings.network.but(level_scale=1.0):  # the authors' layout has it in its weights
             raise CheckpointError(f"{folder} holds a network of {network.settings}",
                                   f"{settings.network}, as its settings.json says")
         net = folder / "level_net.safetensors"

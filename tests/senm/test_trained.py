@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,25 @@ def test_folder_round_trip(tmp_path: Path, half: bool) -> None:
     tolerance = 1e-3 if half else 0.0
     for a, b in zip(trained.network.parameters(), again.network.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("settings", [TINY, PAIRED_SMOKE], ids=["semi", "paired"])
+def test_the_level_scale_changes_the_noise_and_is_folded_to_the_bit(tmp_path: Path, settings: Any) -> None:
+    scaled = settings.but(network={"level_scale": 16.0})
+    kind = senm.SeNMVAE if settings is TINY else senm.PairedVAE
+    plain, network = awake(kind(settings.network)).float(), awake(kind(scaled.network)).float()
+    Trained(network, scaled, [0.05]).save(tmp_path)
+    folded = senm.load(tmp_path).network
+    x, noise = torch.rand(1, 3, 16, 16), network.draw_noise(1, 16, 16, torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        made = [descend(n, x, noise) for n in (network, folded, plain)]
+    torch.testing.assert_close(made[1], made[0], rtol=0, atol=0)
+    assert not torch.allclose(made[2], made[0])
+
+
+def descend(network: Any, x: torch.Tensor, noise: Any) -> torch.Tensor:
+    return network.generate(x, 0.05, noise) if isinstance(network, senm.PairedVAE) else network.translate(
+        x, 0.05, noise=noise)
 
 
 def test_measured_levels_are_the_pairs_standard_deviations(tmp_path: Path) -> None:
