@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -37,7 +38,7 @@ class RestorerSettings(Settings):
     training: TrainingSettings = TrainingSettings()
 
 
-class NetworkRestorer:
+class NetworkRestorer(ABC):
     """Base of the restorers that are one network.
 
     A subclass gives `name`, `settings_type`, `build` and `default_settings`; `multiple` is what the sides of an input
@@ -57,14 +58,14 @@ class NetworkRestorer:
         self.network, self.settings = network.eval(), settings
 
     @classmethod
+    @abstractmethod
     def build(cls, settings: Any) -> nn.Module:
         """A new network of these settings, initialised from torch's current random state."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def default_settings(cls, scale: Scale) -> RestorerSettings:
         """The settings of this scale; `paper` is the class's defaults."""
-        raise NotImplementedError
 
     @classmethod
     def initialised(cls, settings: RestorerSettings, seed: int, start: Path | None = None) -> nn.Module:

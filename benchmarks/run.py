@@ -14,6 +14,7 @@ from benchmarks.cli_options import with_options
 from benchmarks.options import Options
 from benchmarks.tables import NAMES
 from senm.errors import SenmError, unknown
+from senm.progress import terminate_as_interrupt
 
 HELP = "Regenerate the tables of the SeNM-VAE paper and hold every cell and claim against it."
 INTERRUPTED = 130
@@ -89,5 +90,11 @@ def _known_command(command: Any, arguments: list[str]) -> None:
         raise unknown("command", name, sorted(command.commands))
 
 
+def program() -> int:
+    """The installed command and `python -m benchmarks.run`."""
+    terminate_as_interrupt()
+    return main()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

@@ -11,6 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from senm.errors import SenmError, UsageError, unknown
+from senm.progress import terminate_as_interrupt
 
 COMMANDS = ("train", "sample", "denoise")
 app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False,
@@ -206,5 +207,11 @@ def interrupted() -> int:
     return 130
 
 
+def program() -> int:
+    """The installed command and `python -m senm`."""
+    terminate_as_interrupt()
+    return main()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

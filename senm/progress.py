@@ -6,11 +6,17 @@ All output goes to stderr, so that stdout stays clean for tables and file names.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TextIO
+
+
+def terminate_as_interrupt() -> None:
+    """Let SIGTERM, by which schedulers and container engines stop a program, end it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class Task(Protocol):

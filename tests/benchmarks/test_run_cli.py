@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -164,6 +165,20 @@ def test_an_interrupt_says_how_to_go_on(run: Run, place: Path, monkeypatch: pyte
     monkeypatch.setattr("benchmarks.session.run", stop)
     code, _, err = run(*smoke(place))
     assert code == 130 and "run the same command again" in err
+
+
+def test_a_terminated_run_ends_as_an_interrupted_one(place: Path, tmp_path: Path) -> None:
+    words = [*smoke(place), "--store", str(tmp_path / "store"), "--out", str(tmp_path / "runs")]
+    with subprocess.Popen([sys.executable, "-m", "benchmarks.run", *words], cwd=ROOT, stderr=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if line.startswith("[1/"):
+                process.send_signal(signal.SIGTERM)
+    assert process.returncode == 130, said
+    assert "run the same command again" in said and "Traceback" not in said
 
 
 def test_help_needs_no_heavy_library() -> None:
