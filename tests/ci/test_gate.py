@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.record import Cell, Column, GoldenRecord, Row, SpeedCase, SpeedRecord, TableResult
+from benchmarks.record import Cell, Column, GoldenRecord, Row, SpeedCase, SpeedRecord, TableResult, read
 from ci import gate
-from ci.accepted import Margin, margins
+from ci.accepted import AcceptedTable, Margin, margins
 from ci.judge import series_problem
 
 MACHINE = "linux-x86_64-cpu"
@@ -195,6 +196,17 @@ def test_an_unknown_platform_is_compared_within_a_tolerance_and_says_so(
     assert f"no golden file for {near}" in capsys.readouterr().out
     bench.measured(table(range(50, 51)), golden(0.51, near))
     assert bench.run() == 1
+
+
+def test_an_accepted_record_of_version_1_still_loads(tmp_path: Path) -> None:
+    found = table(range(3))
+    kept = AcceptedTable(accepted="2026-01-01", reason=REASON, margins=margins(found), record=found)
+    old = kept.model_dump(mode="json")
+    old["version"] = old["record"]["version"] = 1
+    del old["record"]["provenance"]["deterministic"]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(old))
+    assert read(path, AcceptedTable) == kept
 
 
 def test_series_of_other_length_empty_or_not_finite_differ() -> None:
