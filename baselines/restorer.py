@@ -110,13 +110,21 @@ class NetworkRestorer(ABC):
 
     def restore(self, noisy: Images, *, device: str, progress: Progress) -> Iterator[np.ndarray]:
         """Restored images in order, uint8 (f * H, f * W, 3) RGB; one at a time: each depends on itself only."""
+        return map(to_image, self._restored(noisy, device, progress))
+
+    def restore_exactly(self, noisy: Images, *, device: str, progress: Progress) -> Iterator[np.ndarray]:
+        """`restore` without rounding to 8 bit: float32 (f * H, f * W, 3) RGB, clamped to [0, 1]."""
+        for image in self._restored(noisy, device, progress):
+            yield image[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+
+    def _restored(self, noisy: Images, device: str, progress: Progress) -> Iterator[Tensor]:
         place = torch_device(device)
         network = self.network.to(place).eval()
         with progress.task(f"restore with {self.name}", len(noisy)) as task:
             for index in range(len(noisy)):
                 with torch.inference_mode():
                     restored = self._restore(network, to_tensor(noisy[index], place))
-                yield to_image(restored)
+                yield restored.float()
                 task.advance()
 
     def _restore(self, network: nn.Module, image: Tensor) -> Tensor:

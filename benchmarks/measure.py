@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ RECORD = "record.json"
 def evaluate(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
     """Measure and write `record.json` (an `EvaluationRecord`); a metric without its weights is noted, not measured."""
     from benchmarks import environment
+    from benchmarks.exact import read_exact
     from benchmarks.metrics import METRICS, Unavailable
 
     clock = environment.Clock()
@@ -29,11 +30,14 @@ def evaluate(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench)
         raise DataError(
             f"{len(images)} images were made for {len(real)} references", "the same names in the same order"
         )
+    exact = read_exact(inputs["images"]) if any(METRICS[name].exact for name in step.params["metrics"]) else None
     measurements, missing = [], {}
     with bench.progress.task(step.label, len(step.params["metrics"])) as task:
         for name in step.params["metrics"]:
             try:
-                measurements.append(_measure(METRICS[name], step, images, real))
+                if METRICS[name].exact and exact is None:
+                    raise Unavailable("the restored images are rounded to 8 bit", "images that are not")
+                measurements.append(_measure(METRICS[name], step, exact if METRICS[name].exact else images, real))
             except Unavailable as error:
                 missing[name] = str(error).replace(str(Path.home()), "~")
             task.advance(metric=name)
@@ -61,19 +65,19 @@ def reference(step: Step, bench: Bench) -> Pairs:
     return Pairs(high(data, split, clean) if step.params["kind"] == "restoration" else clean, noisy)
 
 
-def _measure(metric: Any, step: Step, images: Images, real: Pairs) -> Measurement:
+def _measure(metric: Any, step: Step, images: Sequence[Any] | None, real: Pairs) -> Measurement:
     if metric.kind == "pairwise":
         given: dict[str, Any] = {"reference": real.clean, "restored": images}
     else:
         given = {"generated": images, "real": real.noisy, "clean": real.clean}
-    values = metric.values(**given)
+    values, names = metric.values(**given), real.names
     value = sum(values) / len(values) if values else metric(**given)
     return Measurement(
         metric=metric.name,
         value=value,
         split=step.params["split"],
-        images=len(images),
-        per_image=dict(zip(images.names, values, strict=True)) if values else {},
+        images=len(names),
+        per_image=dict(zip(names, values, strict=True)) if values else {},
     )
 
 

@@ -147,8 +147,11 @@ class Planner:
         found = self.weights.get((spec.id, row.id))
         if not row.made and found is None:
             return RowPlan(row, seed, "quoted" if row.paper else "none", reason=why_quoted(row))
+        from benchmarks.metrics import METRICS
+
         evaluations: dict[str, Step] = {}
         metrics = [column.metric for column in spec.columns if column.split not in SERVER]
+        exact = any(METRICS[name].exact for name in metrics)
         train = self.fit(row.noise, seed) if row.noise and row.noise.system != "real" else None
         if found is not None and spec.task == "noise":
             train = self.published(found)
@@ -157,11 +160,13 @@ class Planner:
             evaluations["noise"] = self.evaluate("noise", row, generated, metrics, seed)
         if found is not None and spec.task != "noise":
             network = self.published(found)
-            evaluations["restoration"] = self.evaluate("restoration", row, self.restore(network), metrics, 0)
+            restored = self.restore(network, exact=exact)
+            evaluations["restoration"] = self.evaluate("restoration", row, restored, metrics, 0)
             return RowPlan(row, seed, "released weights", evaluations)
         if row.restorer:
             network = self.fit_restorer(row.restorer, train, seed)
-            evaluations["restoration"] = self.evaluate("restoration", row, self.restore(network), metrics, seed)
+            restored = self.restore(network, exact=exact)
+            evaluations["restoration"] = self.evaluate("restoration", row, restored, metrics, seed)
         trained = [
             step for root in evaluations.values() for step in root.walk() if step.kind in ("fit", "fit-restorer")
         ]
@@ -264,14 +269,15 @@ class Planner:
             )
         )
 
-    def restore(self, network: Step, split: str = "validation") -> Step:
-        """Restore the noisy images of a split."""
+    def restore(self, network: Step, split: str = "validation", exact: bool = False) -> Step:
+        """Restore the noisy images of a split; `exact` outputs are not rounded to 8 bit where the system can."""
         limit = self.scale.validation_images if split == "validation" else None
         count = self.data.counts[split] if limit is None else min(limit, self.data.counts[split])
+        more = {"exact": True} if exact else {}
         return Step(
             "restore",
             f"restore {count} {split} images with {network.label.removeprefix('train ')}",
-            {"system": network.params["system"], "split": split, "images": limit, **self._data()},
+            {"system": network.params["system"], "split": split, "images": limit, **self._data(), **more},
             network.seed,
             {"model": network},
             ("benchmarks.steps", module_of(network.params["system"])),

@@ -120,15 +120,17 @@ def training_pairs(step: Step, inputs: Mapping[str, Path], bench: Bench) -> list
 
 
 def restore(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
-    """Restore the noisy images of a split."""
+    """Restore the noisy images of a split; where the step asks for it and the system can, not rounded to 8 bit."""
     noisy = first(bench.prepared(step).images(step.params["split"], "noisy"), step.params["images"])
     network = get(step.params["system"]).load(inputs["model"] / "model", bench.device)
+    exact = step.params.get("exact", False) and hasattr(network, "restore_exactly")
 
     def draw(part: Images) -> Iterator[np.ndarray]:
-        iterator: Iterator[np.ndarray] = network.restore(part, device=bench.device, progress=NullProgress())
+        make = network.restore_exactly if exact else network.restore
+        iterator: Iterator[np.ndarray] = make(part, device=bench.device, progress=NullProgress())
         return iterator
 
-    write_images(step, noisy, draw, folder, bench, network.capabilities.factor)
+    write_images(step, noisy, draw, folder, bench, network.capabilities.factor, exact)
     _pass_health_on(inputs, folder)
 
 
@@ -188,11 +190,14 @@ def write_images(
     folder: Path,
     bench: Bench,
     factor: int = 1,
+    exact: bool = False,
 ) -> None:
     """Write what `draw` makes of `images`, chunk by chunk, so that an interrupted run goes on where it stopped.
 
-    Outputs are `factor` times larger than the inputs.
+    Outputs are `factor` times larger than the inputs; `exact` ones are floats in [0, 1] and kept as `benchmarks.exact`
+    keeps them.
     """
+    from benchmarks.exact import split
     from senm.data.prepared import PreparedWriter
 
     if not len(images):
@@ -203,12 +208,18 @@ def write_images(
     sizes = [(height * factor, width * factor) for height, width in sizes]
     shape: Any = sizes[0] if len(set(sizes)) == 1 else sizes
     with PreparedWriter(out, "generated", {"key": step.key}, resume=True) as writer:
-        pool = writer.pool("generated", items, {"noisy": shape})["noisy"]
+        pools = writer.pool("generated", items, {"noisy": shape, **({"rest": shape} if exact else {})})
         with bench.progress.task(step.label, len(images)) as task:
             for start in range(0, len(images), CHUNK):
                 part = range(start, min(start + CHUNK, len(images)))
                 if not writer.is_done(str(start)):
-                    pool.write(start, counted(draw(images.subset(part)), len(part), task))
+                    made = counted(draw(images.subset(part)), len(part), task)
+                    if exact:
+                        for place, image in zip(part, made, strict=True):
+                            for pool, plane in zip((pools["noisy"], pools["rest"]), split(image), strict=True):
+                                pool.write(place, [plane])
+                    else:
+                        pools["noisy"].write(start, made)
                     writer.mark(str(start))
                 else:
                     task.advance(len(part))

@@ -37,6 +37,7 @@ class Metric:
         uses_clean: whether the clean images enter.
         weights: published networks it needs.
         diagnostic: kept to recognise a mistaken convention in somebody's number; not for tables.
+        exact: defined on restored images that were not rounded to 8 bit.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Metric:
     uses_clean: bool = False
     weights: tuple[str, ...] = ()
     diagnostic: bool = False
+    exact: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> float:
         """The number for one pair of images, or for a set of them: the mean over images where `per_image`.
@@ -139,7 +141,7 @@ _GAUSS = "11x11 Gaussian of sigma 1.5"
 _ALL: tuple[Metric, ...] = (
     _psnr("psnr_rgb_uint8", "one mean squared error over height, width and RGB of uint8 images, peak 255"),
     _psnr("psnr_rgb_uint8_border4", "psnr_rgb_uint8 after shaving 4 pixels on each side"),
-    _psnr("psnr_float_clamped", "floats clamped to [0, 1] and not quantised, peak 1"),
+    _psnr("psnr_float_clamped", "floats clamped to [0, 1] and not quantised, peak 1", exact=True),
     _psnr("psnr_senm_quantise", "floats clamped, times 255, rounded half to even to uint8, then psnr_rgb_uint8"),
     _psnr("psnr_y_rounded", "BT.601 studio-range Y rounded to 8 bit, peak 255"),
     _psnr("psnr_y_float", "BT.601 studio-range Y not rounded, peak 255"),
@@ -152,7 +154,7 @@ _ALL: tuple[Metric, ...] = (
     _ssim("ssim_2d_valid_rgb", f"{_GAUSS}, valid region, mean over the three channels, uint8"),
     _ssim("ssim_2d_valid_rgb_border4", "ssim_2d_valid_rgb after shaving 4 pixels on each side"),
     _ssim("ssim_3d_uint8", "11x11x11 Gaussian of sigma 1.5 across height, width and colour, borders replicated, uint8"),
-    _ssim("ssim_3d_float_clamped", "ssim_3d_uint8 on floats clamped to [0, 1], range 1"),
+    _ssim("ssim_3d_float_clamped", "ssim_3d_uint8 on floats clamped to [0, 1], range 1", exact=True),
     _ssim("ssim_skimage_default", "uniform 7x7 window, sample covariance, mean over the channels, uint8"),
     _ssim("ssim_skimage_gaussian", "Gaussian weights of scikit-image, population covariance: equals ssim_2d_valid_rgb"),
     _ssim("ssim_skimage_float_range1", "ssim_skimage_default on floats clamped to [0, 1], range 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.record import Column
 from benchmarks.tables import ALL, Restoration, RowSpec, TableSpec
 from benchmarks.tables.table1 import FULL
 from benchmarks.tables.table2 import server_columns, validation_columns
@@ -9,6 +10,16 @@ from benchmarks.tables.table2 import server_columns, validation_columns
 NAFNET = Restoration("nafnet", pairs=ALL)
 FINETUNED = Restoration("nafnet-finetune", pairs=ALL, pool="train", start=NAFNET)
 
+PSNR_8_BIT = Column(
+    id="val-psnr-8-bit",
+    label="PSNR (8-bit)",
+    metric="psnr_rgb_uint8",
+    split="validation",
+    better="higher",
+    group="validation",
+    digits=2,
+    extra=True,
+)
 ROWS = (
     RowSpec("uformer", "Uformer", "all", weights="uformer"),
     RowSpec("maxim", "MAXIM", "all", weights="maxim"),
@@ -22,6 +33,11 @@ TABLE = TableSpec(
     caption="Denoising; NAFNet is fine-tuned on synthetic pairs of the fully paired SeNM-VAE",
     task="denoise",
     rows=ROWS,
-    columns=(*validation_columns("ssim_3d_uint8", "ssim_2d_valid_rgb"), *server_columns(("bench",))),
+    columns=(
+        *validation_columns("psnr_float_clamped", "ssim_3d_uint8", "ssim_2d_valid_rgb"),
+        PSNR_8_BIT,
+        *server_columns(("bench",)),
+    ),
     paper_data="sidd",
+    notes=("PSNR is that of outputs which are not rounded to 8 bit, as in the evaluations of the printed systems.",),
 )
