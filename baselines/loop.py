@@ -15,6 +15,7 @@ import torch
 from senm.checkpoint import UNREADABLE, save_state, write_atomically
 from senm.config import Settings
 from senm.errors import CheckpointError, MachineError, TrainingError
+from senm.tensorboard import asked_for
 
 if TYPE_CHECKING:
     from senm.progress import Progress
@@ -90,7 +91,8 @@ def run_loop(
     """Call ``step(0) ... step(steps - 1)``, going on from the checkpoint in `workdir` where there is one.
 
     Every random draw of a step must be a function of its number, so that a resumed run equals an uninterrupted one
-    bit for bit on a CPU. `step` returns the numbers to log; means over each window go to `log.jsonl`.
+    bit for bit on a CPU. `step` returns the numbers to log; means over each window go to `log.jsonl` and, where the
+    environment variable SENM_TENSORBOARD names a folder, to TensorBoard.
 
     Raises:
         CheckpointError: the checkpoint in `workdir` is broken or belongs to another training.
@@ -100,7 +102,7 @@ def run_loop(
     done, window = _resume(state_path, parts, identity)
     _cut_log(log_path, done)
     saved_at = time.monotonic()
-    with progress.task(label, steps) as task, log_path.open("a") as log:
+    with progress.task(label, steps) as task, log_path.open("a") as log, asked_for(workdir.name) as events:
         if done:
             task.advance(done)
         for number in range(done, steps):
@@ -113,6 +115,7 @@ def run_loop(
                 means = {key: total / count for key, (total, count) in window.items()}
                 log.write(json.dumps({"step": number + 1, **means}) + "\n")
                 log.flush()
+                events.write(number + 1, means)
                 window = {}
             due = (number + 1) % checkpoint_every == 0 or time.monotonic() - saved_at > CHECKPOINT_SECONDS
             if due or last:

@@ -88,6 +88,16 @@ class Writer:
         self.close()
 
 
+def asked_for(run: str) -> Writer:
+    """The writer of the training called `run`, in the folder that the environment names; without one it does nothing.
+
+    Raises:
+        MachineError: a folder is named and the tensorboard package is missing.
+    """
+    folder = os.environ.get(VARIABLE)
+    return Writer(Path(folder) / run if folder else None)
+
+
 def observer(run: str, folder: str | Path | None = None) -> Callable[[Training, dict[str, float]], None] | None:
     """What a training calls after each logged step: scalars, and every tenth time what the model makes of four crops.
 

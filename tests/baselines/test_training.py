@@ -13,6 +13,7 @@ from torch import nn
 
 from baselines.training import LOSSES, TrainingSettings, learning_rate, train
 from senm.errors import CheckpointError, MachineError, TrainingError
+from senm.tensorboard import VARIABLE
 from tests.baselines.tiny import QUIET, Interrupt, pairs
 
 TINY = TrainingSettings(steps=6, batch=4, crop=12, lr=1e-2, log_every=2, checkpoint_every=2)
@@ -51,6 +52,17 @@ def test_resume_equals_an_uninterrupted_run_bit_for_bit(tmp_path: Path) -> None:
     assert same(whole, run(tmp_path / "parts", settings, network(norm=True)))
     assert log(tmp_path / "whole") == log(tmp_path / "parts")
     assert [entry["step"] for entry in log(tmp_path / "whole")] == [3, 6, 7]
+
+
+def test_the_log_goes_to_tensorboard_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="no tensorboard")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "events"))
+    run(tmp_path / "work", TINY.but(log_every=1))
+    found = reader.EventAccumulator(str(tmp_path / "events" / "work"))
+    found.Reload()
+    expected = [(entry["step"], entry["loss"]) for entry in log(tmp_path / "work")]
+    assert [(each.step, each.value) for each in found.Scalars("loss")] == [
+        (step, pytest.approx(loss, rel=1e-6)) for step, loss in expected]
 
 
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
