@@ -11,12 +11,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from senm.api import denoise, fit, load, sample
+    from senm.api import denoise, fit, images_in, load, pairs_in, sample
     from senm.model import SeNMVAE
     from senm.paired import PairedVAE
 
-__all__ = ["PairedVAE", "SeNMVAE", "denoise", "fit", "load", "sample"]
-_WHERE = {"SeNMVAE": "senm.model", "PairedVAE": "senm.paired"} | dict.fromkeys(("load", "denoise", "fit"), "senm.api")
+__all__ = ["PairedVAE", "SeNMVAE", "denoise", "fit", "images_in", "load", "pairs_in", "sample"]
+_API = ("load", "denoise", "fit", "images_in", "pairs_in")
+_WHERE = {"SeNMVAE": "senm.model", "PairedVAE": "senm.paired"} | dict.fromkeys(_API, "senm.api")
 
 
 def __getattr__(name: str) -> Any:

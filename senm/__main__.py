@@ -49,33 +49,12 @@ def changes(items: list[str]) -> dict[str, Any]:
 
 def pairs_of(text: str) -> Any:
     """Pairs from ``DIR,noisy-suffix,clean-suffix``, or from ``DIR`` with two subfolders such as noisy and clean."""
-    from senm.data.folder import find_pairs
-    from senm.data.pool import FileImages, Pairs
+    from senm.api import pairs_in
 
     folder, *suffixes = text.split(",")
     if suffixes and len(suffixes) != 2:
         raise UsageError(f"--pairs {text!r} has {len(suffixes)} suffixes", "DIR,noisy-suffix,clean-suffix")
-    found = find_pairs(Path(folder), *suffixes)
-    names = [pair.name for pair in found]
-    return Pairs(FileImages([p.clean for p in found], names), FileImages([p.noisy for p in found], names))
-
-
-def images_in(folder: Path) -> Any:
-    """The images of a folder as a pool.
-
-    Raises:
-        DataError: missing or empty.
-    """
-    from senm.data.images import list_images
-    from senm.data.pool import FileImages
-    from senm.errors import DataError
-
-    if not folder.is_dir():
-        raise DataError(f"the folder {folder} does not exist", "a folder of images")
-    paths = list_images(folder)
-    if not paths:
-        raise DataError(f"{folder} holds no image", "PNG, JPEG, BMP or TIFF files of 8 bit RGB")
-    return FileImages(paths)
+    return pairs_in(folder, *suffixes)
 
 
 @app.command()
@@ -98,6 +77,7 @@ def train(
     Example: python -m senm train --pairs photos,_noisy,_clean --clean more/clean --noisy more/noisy --out model
     """
     from senm import seeding
+    from senm.api import images_in
     from senm.config import PAIRED_PRESETS
     from senm.config import preset as preset_of
     from senm.data.domains import Domains
@@ -165,7 +145,7 @@ def denoise(
 
     Example: python -m senm denoise --model model --noisy photos/noisy --out photos/denoised
     """
-    from senm.api import denoised, load
+    from senm.api import denoised, images_in, load
     from senm.data.images import write_png
     from senm.progress import console_progress
 

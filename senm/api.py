@@ -11,7 +11,9 @@ import torch
 
 from senm.config import SHORT, NoiseModelSettings, PairedModelSettings
 from senm.data.domains import Domains
-from senm.data.pool import ArrayImages, Images, Pairs, RaggedImages, empty_images
+from senm.data.folder import find_pairs
+from senm.data.images import list_images
+from senm.data.pool import ArrayImages, FileImages, Images, Pairs, RaggedImages, empty_images
 from senm.errors import DataError
 from senm.progress import NullProgress, Progress
 from senm.trained import Trained
@@ -28,6 +30,32 @@ def load(folder: str | Path, device: str = "cpu") -> Trained:
         MachineError: the device is not there.
     """
     return Trained.load(folder, device)
+
+
+def images_in(folder: str | Path) -> Images:
+    """The images of a folder, by the stems of their files, read when they are used.
+
+    Raises:
+        DataError: the folder is missing or empty.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"the folder {folder} does not exist", "a folder of images")
+    paths = list_images(folder)
+    if not paths:
+        raise DataError(f"{folder} holds no image", "PNG, JPEG, BMP or TIFF files of 8 bit RGB")
+    return FileImages(paths)
+
+
+def pairs_in(folder: str | Path, noisy: str = "", clean: str = "") -> Pairs:
+    """The pairs of a folder: by suffix, such as ``_real`` and ``_mean``, or in subfolders such as noisy/ and clean/.
+
+    Raises:
+        DataError: the folder is missing or empty, an image has no partner, or one of another size.
+    """
+    found = find_pairs(Path(folder), *((noisy, clean) if noisy or clean else ()))
+    names = [pair.name for pair in found]
+    return Pairs(FileImages([pair.clean for pair in found], names), FileImages([pair.noisy for pair in found], names))
 
 
 def fit(
