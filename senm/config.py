@@ -215,29 +215,30 @@ PAPER = AUTHORS.but(
 )
 SHORT = AUTHORS.but(
     network=dict(nf=16, zn_dim=8, nls=(1, 1), growth=16, level_scale=16.0),
-    loss=dict(kl_weight=3e-4, anneal_steps=500, lpips_weight=0.0, gan_weight=0.0, critic_filters=16, level_filters=16),
-    train=dict(iterations=6_000, lr=8e-4, crop=32, milestones=(3_000, 4_500, 5_400), checkpoint_every=250,
-               log_every=50),
+    loss=dict(kl_weight=1e-3, anneal_steps=500, lpips_weight=0.0, gan_weight=0.0, critic_filters=16, level_filters=16),
+    train=dict(iterations=4_000, lr=8e-4, crop=32, milestones=(1_500, 2_300, 3_000, 3_500, 3_800),
+               domain_weights=(2.0, 1.0, 0.5), checkpoint_every=250, log_every=50),
     level="measured",
     normalize=True,
 )
 SMOKE = SHORT.but(  # every term of the objective is on: this scale is for tests and gates
     network=dict(nf=8, zn_dim=4, nls=(1, 1), growth=8, level_scale=1.0),
     loss=dict(kl_weight=1e-2, anneal_steps=10, gan_weight=0.02, critic_filters=8, level_filters=8),
-    train=dict(iterations=24, batch=6, lr=6e-4, crop=32, milestones=(12, 18, 21, 23), checkpoint_every=8, log_every=4),
+    train=dict(iterations=24, batch=6, lr=6e-4, crop=32, milestones=(12, 18, 21, 23), domain_weights=(1.0, 1.0, 1.0),
+               checkpoint_every=8, log_every=4),
 )
 
 PAIRED = PairedModelSettings()
 PAIRED_SHORT = PAIRED.but(
     network=dict(nf=16, nls=(1, 1), growth=16, level_scale=16.0),
-    loss=dict(kl_weight=1e-5, anneal_steps=500, lpips_weight=0.0, gan_weight=0.0, critic_filters=16, level_filters=16),
-    train=dict(iterations=6_000, lr=8e-4, crop=32, batch=8, milestones=(3_000, 4_500, 5_400),
+    loss=dict(anneal_steps=500, lpips_weight=0.0, gan_weight=0.0, critic_filters=16, level_filters=16),
+    train=dict(iterations=5_000, lr=8e-4, crop=32, batch=8, milestones=(2_000, 3_000, 3_800, 4_400, 4_750),
                checkpoint_every=250, log_every=50),
     normalize=True,
 )
 PAIRED_SMOKE = PAIRED_SHORT.but(
     network=dict(nf=8, nls=(1, 1), growth=8, level_scale=1.0),
-    loss=dict(kl_weight=1e-4, anneal_steps=10, gan_weight=1e-2, critic_filters=8, level_filters=8),
+    loss=dict(anneal_steps=10, gan_weight=1e-2, critic_filters=8, level_filters=8),
     train=dict(iterations=24, batch=6, lr=6e-4, crop=32, milestones=(12, 18, 21, 23), checkpoint_every=8, log_every=4),
 )
 
