@@ -23,7 +23,7 @@ COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )?"
                      r"\b[^`\n#]*")
 TRAIN, SAMPLE, DENOISE = "python -m senm train", "python -m senm sample", "python -m senm denoise"
 RUN_HERE = (TRAIN, SAMPLE, DENOISE, "python -m benchmarks.run list",
-            "python -m benchmarks.run presets --diff")
+            "python -m benchmarks.run presets")
 # What a test of this file does not run: pattern -> why, or which test runs it.
 NOT_RUN = {
     r"pip install|^pytest": "installs, measures for minutes or starts these tests; .ci/run does so afresh",
@@ -106,6 +106,12 @@ def test_commands_and_options_are_known_to_the_command_line(page: str, command: 
 
 def test_the_table_of_systems_is_that_of_the_code() -> None:
     assert markdown() in TEXTS["README.md"], "python -m tests.docs.systems_table prints the table"
+
+
+def test_presets_are_printed_with_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets"]) == 0
+    printed = capsys.readouterr().out
+    assert "[short]" in printed and "network.level_scale = 16.0" in printed
 
 
 def test_dialects_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
