@@ -109,6 +109,8 @@ def test_the_table_of_systems_is_that_of_the_code() -> None:
 
 
 def test_presets_are_printed_with_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks.run import main
+
     assert main(["presets"]) == 0
     printed = capsys.readouterr().out
     assert "[short]" in printed and "network.level_scale = 16.0" in printed
