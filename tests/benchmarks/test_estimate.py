@@ -115,3 +115,14 @@ def test_a_recorded_command_names_no_folder_of_the_user() -> None:
     assert command(["/opt/run.py", "--data", "folder:/home/me/x,_a,_b", "--external", "a=/b/c"]) == (
         "run.py --data folder:x,_a,_b --external a=c"
     )
+
+
+def test_speed_is_measured_without_lpips_where_its_weights_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.throughput import without_missing_lpips
+    from senm.config import AUTHORS, SMOKE
+
+    monkeypatch.setattr("senm.perceptual.find_weights", lambda name: None)
+    assert without_missing_lpips(AUTHORS.loss == AUTHORS.loss.but(lpips_weight=0.0)
+    assert without_missing_lpips(SMOKE is SMOKE
+    monkeypatch.setattr("senm.perceptual.find_weights", lambda name: "here")
+    assert without_missing_lpips(AUTHORS is AUTHORS
