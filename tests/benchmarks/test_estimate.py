@@ -122,7 +122,7 @@ def test_speed_is_measured_without_lpips_where_its_weights_are_missing(monkeypat
     from senm.config import AUTHORS, SMOKE
 
     monkeypatch.setattr("senm.perceptual.find_weights", lambda name: None)
-    assert without_missing_lpips(AUTHORS.loss == AUTHORS.loss.but(lpips_weight=0.0)
-    assert without_missing_lpips(SMOKE is SMOKE
+    assert without_missing_lpips(AUTHORS).loss == AUTHORS.loss.but(lpips_weight=0.0)
+    assert without_missing_lpips(SMOKE) is SMOKE
     monkeypatch.setattr("senm.perceptual.find_weights", lambda name: "here")
-    assert without_missing_lpips(AUTHORS is AUTHORS
+    assert without_missing_lpips(AUTHORS) is AUTHORS
