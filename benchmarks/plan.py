@@ -147,11 +147,8 @@ class Planner:
         found = self.weights.get((spec.id, row.id))
         if not row.made and found is None:
             return RowPlan(row, seed, "quoted" if row.paper else "none", reason=why_quoted(row))
-        from benchmarks.metrics import METRICS
-
         evaluations: dict[str, Step] = {}
         metrics = [column.metric for column in spec.columns if column.split not in SERVER]
-        exact = any(METRICS[name].exact for name in metrics)
         train = self.fit(row.noise, seed) if row.noise and row.noise.system != "real" else None
         if found is not None and spec.task == "noise":
             train = self.published(found)
@@ -160,13 +157,11 @@ class Planner:
             evaluations["noise"] = self.evaluate("noise", row, generated, metrics, seed)
         if found is not None and spec.task != "noise":
             network = self.published(found)
-            restored = self.restore(network, exact=exact)
-            evaluations["restoration"] = self.evaluate("restoration", row, restored, metrics, 0)
+            evaluations["restoration"] = self.restoration(row, network, metrics, 0)
             return RowPlan(row, seed, "released weights", evaluations)
         if row.restorer:
             network = self.fit_restorer(row.restorer, train, seed)
-            restored = self.restore(network, exact=exact)
-            evaluations["restoration"] = self.evaluate("restoration", row, restored, metrics, seed)
+            evaluations["restoration"] = self.restoration(row, network, metrics, seed)
         trained = [
             step for root in evaluations.values() for step in root.walk() if step.kind in ("fit", "fit-restorer")
         ]
@@ -283,6 +278,13 @@ class Planner:
             ("benchmarks.steps", module_of(network.params["system"])),
             cost={"images": count},
         )
+
+    def restoration(self, row: RowSpec, network: Step, metrics: list[str], seed: int) -> Step:
+        """Restore the validation images, as exactly as the metrics ask for, and measure them."""
+        from benchmarks.metrics import METRICS
+
+        exact = any(METRICS[name].exact for name in metrics)
+        return self.evaluate("restoration", row, self.restore(network, exact=exact), metrics, seed)
 
     def evaluate(self, kind: str, row: RowSpec, images: Step | None, metrics: Iterable[str], seed: int) -> Step:
         """Measure generated images against real ones, or restored images against clean ones."""

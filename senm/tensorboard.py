@@ -88,14 +88,18 @@ class Writer:
         self.close()
 
 
-def asked_for(run: str) -> Writer:
-    """The writer of the training called `run`, in the folder that the environment names; without one it does nothing.
+def asked_for(run: str, folder: str | Path | None = None) -> Writer:
+    """The writer of the training called `run`; it does nothing unless output was asked for.
+
+    Args:
+        run: name of this training within the folder.
+        folder: where event files go; by default what the environment variable SENM_TENSORBOARD names.
 
     Raises:
         MachineError: a folder is named and the tensorboard package is missing.
     """
-    folder = os.environ.get(VARIABLE)
-    return Writer(Path(folder) / run if folder else None)
+    asked = folder or os.environ.get(VARIABLE)
+    return Writer(Path(asked) / run if asked else None)
 
 
 def observer(run: str, folder: str | Path | None = None) -> Callable[[Training, dict[str, float]], None] | None:
@@ -110,10 +114,9 @@ def observer(run: str, folder: str | Path | None = None) -> Callable[[Training, 
     Returns:
         The function, or None where no output was asked for.
     """
-    asked = folder or os.environ.get(VARIABLE)
-    if not asked:
+    writer = asked_for(run, folder)
+    if not writer.on:
         return None
-    writer = Writer(Path(asked) / run)
     calls = 0
 
     def observe(training: Training, logged: dict[str, float]) -> None:
