@@ -38,13 +38,7 @@ def images_in(folder: str | Path) -> Images:
     Raises:
         DataError: the folder is missing or empty.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"the folder {folder} does not exist", "a folder of images")
-    paths = list_images(folder)
-    if not paths:
-        raise DataError(f"{folder} holds no image", "PNG, JPEG, BMP or TIFF files of 8 bit RGB")
-    return FileImages(paths)
+    return FileImages(list_images(folder))
 
 
 def pairs_in(folder: str | Path, noisy: str = "", clean: str = "") -> Pairs:
