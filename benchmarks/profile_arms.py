@@ -157,7 +157,10 @@ def training_work(name: str, case: Case, device: torch.device) -> Work:
     batch, size = case.batch, case.size
     p, s = -(-batch // 3), -(-(batch - 1) // 3)
     x, y = (torch.rand(batch, 3, size, size, device=device) for _ in range(2))
-    level, coins = torch.full((batch,), 0.05, device=device), torch.arange(batch, device=device) % 2 == 0
+    objective = PRESETS[case.scale].loss
+    crossed, both = objective.paired_latent == "crossed", objective.kl_z_passes == "both"
+    level, coin = torch.full((batch,), 0.05, device=device), torch.arange(batch, device=device) % 2 == 0
+    coins = (torch.zeros_like(coin), torch.ones_like(coin)) if crossed else (coin, coin)
     noise = moved(fixed_noise(model, (batch, size, size)), device, torch.float32)
     with_x = torch.arange(p + s, device=device)
     with_y = torch.cat([with_x[:p], torch.arange(p + s, batch, device=device)])
@@ -170,9 +173,10 @@ def training_work(name: str, case: Case, device: torch.device) -> Work:
 
         def dense() -> None:
             with tf32(precision != "float32"):
-                out = plain(x, y, level, p, s, (coins, coins), noise, noise)
+                out = plain(x, y, level, p, s, coins, noise, noise)
                 loss = (out["x"] - x).square().mean() + (out["y"] - y).square().mean()
-                (loss + 1e-9 * (out["kl_zn"] + out["kl_z_x"] + out["kl_z_y"]).sum()).backward()
+                kl = out["kl_zn"] + out["kl_z_x"] + (out["kl_z_y"] if both else 0.0)
+                (loss + 1e-9 * kl.sum()).backward()
                 adam.step()
                 adam.zero_grad(set_to_none=True)
 
@@ -183,9 +187,10 @@ def training_work(name: str, case: Case, device: torch.device) -> Work:
     def sparse() -> None:
         with tf32(precision != "float32"):
             with autocast:
-                clean, noisy = forward(x[with_x], y[with_y], level[with_y], p, (coins[:p], coins[:p]), of_x, of_y)
+                clean, noisy = forward(x[with_x], y[with_y], level[with_y], p, (coins[0][:p], coins[1][:p]), of_x, of_y,
+                                       kl_z_in_noisy=both, crossed=crossed)
             loss = (clean.image - x[with_x]).square().mean() + (noisy.image - y[with_y]).square().mean()
-            kl = noisy.kl_zn.sum() + clean.kl_z.sum() + noisy.kl_z.sum()
+            kl = noisy.kl_zn.sum() + clean.kl_z.sum() + (noisy.kl_z.sum() if both else 0.0)
             (loss + 1e-9 * kl).backward()
             adam.step()
             adam.zero_grad(set_to_none=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from senm.blocks import GaussianHead, ResidualDenseBlock
+from senm.device import keep_freed_memory
 from senm.errors import SettingsError, unknown
 from senm.model import Noise
 from senm.noise import Network, Window, image_noise
@@ -38,6 +39,8 @@ class Engine:
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS, SettingsError)
         self.device, self.precision = torch.device(device), precision
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.source = model
         self.network = self.prepared()

@@ -95,6 +95,7 @@ def semi_terms(
     clean, noisy = (model if forward is None else forward)(
         x, y, level, p, draws.coins, draws.noise_x, draws.noise_y,
         kl_z_in_noisy=s.kl_z_passes == "both", clean_pass=s.reconstruct_x or s.kl_z_passes == "from_y",
+        crossed=s.paired_latent == "crossed",
     )
     ramp = annealing(step, s)
     w_zn, w_z = s.kl_weight * ramp, s.kl_weight * s.lam * (ramp if s.anneal == "all" else 1.0)

@@ -124,8 +124,8 @@ class SeNMVAE(nn.Module):
     ) -> Descent:
         """One top-down pass, from layer L-1 to the image (equations 14, 16, 17, 19, 20).
 
-        Rows that know both x and y come first and are `coin.numel()` many; the rest know only one of them, so the
-        longer of `a_x` and `a_y` has all rows.
+        With `coin`, rows that know both x and y come first and are `coin.numel()` many; the rest know only one of
+        them, so the longer of `a_x` and `a_y` has all rows. Without, the rows of `a_x` come first, then those of `a_y`.
 
         Args:
             a_x: features of the clean images at each layer, or None.
@@ -137,16 +137,17 @@ class SeNMVAE(nn.Module):
             temperature: factor on a zn drawn from the prior.
             with_kl_z: whether to measure KL(q(z given y) to q(z given x)) on the rows with x and y.
         """
-        longer = a_x if a_y is None or (a_x is not None and len(a_x[0]) >= len(a_y[0])) else a_y
-        assert longer is not None
         paired = 0 if coin is None else len(coin)
-        decoded = torch.zeros_like(longer[-1])
+        before_y = len(a_x[0]) if a_x is not None and coin is None else 0
+        known = [a for a in (a_x, a_y) if a is not None]
+        rows = max(len(a_x[0]) if a_x is not None else 0, before_y + len(a_y[0]) if a_y is not None else 0)
+        decoded = channels_last(known[0][-1].new_zeros(rows, *known[0][-1].shape[1:]))
         level = None if level is None else level * self.settings.level_scale
         kl_z: list[Tensor] = []
         kl_zn: list[Tensor] = []
         for i in reversed(range(self.settings.layers)):
             q_x = self.q_zx[i](decoded[: len(a_x[i])] + a_x[i]) if a_x is not None else None
-            q_y = self.q_zy[i](decoded[: len(a_y[i])] + a_y[i]) if a_y is not None else None
+            q_y = self.q_zy[i](decoded[before_y : before_y + len(a_y[i])] + a_y[i]) if a_y is not None else None
             q = mixture(q_x, q_y, coin)
             if paired and with_kl_z and q_x is not None and q_y is not None:
                 kl_z.append(per_sample(kl(q_y.rows(0, paired), q_x.rows(0, paired))))
@@ -203,7 +204,7 @@ class SeNMVAE(nn.Module):
 
     def forward(
         self, x: Tensor, y: Tensor, level: Tensor, paired: int, coins: tuple[Tensor, Tensor], noise_x: Noise,
-        noise_y: Noise, kl_z_in_noisy: bool = True, clean_pass: bool = True,
+        noise_y: Noise, kl_z_in_noisy: bool = True, clean_pass: bool = True, crossed: bool = False,
     ) -> tuple[Descent | None, Descent | None]:
         """The training pass, computing only what each sample's domain needs.
 
@@ -216,6 +217,8 @@ class SeNMVAE(nn.Module):
             noise_x, noise_y: draws for the clean pass (p + s rows, "z") and the noisy pass (p + t rows, "z", "zn").
             kl_z_in_noisy: measure KL_z along the noisy pass too.
             clean_pass: False leaves out the reconstruction of x (table 6).
+            crossed: the coins are those of equation 11, False in the clean pass and True in the noisy one: without KL_z
+                the noisy pass then needs q(z given y) of the target samples only.
 
         Returns:
             The clean pass and the noisy pass; None where it has no rows.
@@ -226,11 +229,12 @@ class SeNMVAE(nn.Module):
         p_x = [a[:paired] for a in a_x] if a_x is not None and paired else None
         p_y = [a[:paired] for a in a_y] if a_y is not None and paired else None
         clean = self.descend(a_x, p_y, noise_x, coin=coins[0]) if have_x else None
-        noisy = (
-            self.descend(p_x, a_y, noise_y, self.encode_n(y), level, coins[1], with_kl_z=kl_z_in_noisy)
-            if have_y
-            else None
-        )
+        noisy, coin = None, coins[1] if paired else None
+        if have_y:
+            if crossed and not kl_z_in_noisy and paired:
+                assert a_y is not None
+                a_y, coin = [a[paired:] for a in a_y] if len(y) > paired else None, None
+            noisy = self.descend(p_x, a_y, noise_y, self.encode_n(y), level, coin, with_kl_z=kl_z_in_noisy)
         return clean, noisy
 
     @classmethod
@@ -257,7 +261,8 @@ def mixture(q_x: Gaussian | None, q_y: Gaussian | None, coin: Tensor | None) -> 
         known = q_x if q_y is None else q_y
         assert known is not None
         return known
-    assert coin is not None
+    if coin is None:
+        return Gaussian(*(torch.cat(parts) for parts in zip(q_x, q_y, strict=True)))
     paired = len(coin)
     both = select(coin, q_x.rows(0, paired), q_y.rows(0, paired))
     longer = q_x if len(q_x.mean) > len(q_y.mean) else q_y

@@ -70,6 +70,24 @@ def test_equal_domains_need_about_six_tenths_of_the_work() -> None:
     assert 0.54 < flops(3, 3, 3) / dense < 0.64
 
 
+@pytest.mark.parametrize("counts", [(2, 1, 2), (2, 0, 0), (0, 1, 2), (3, 1, 0)])
+def test_crossed_latents_need_less_work_for_the_same_numbers(counts: tuple[int, int, int]) -> None:
+    model, (p, s, t) = awake(SeNMVAE(SMALL)), counts
+    batch = batch_of(p, s, t)
+    d, level = draws_for(model, batch), torch.rand(p + t).double()
+    coins = torch.zeros(p, dtype=torch.bool), torch.ones(p, dtype=torch.bool)
+    found, work = [], []
+    for crossed in (False, True):
+        with FlopCounterMode(display=False) as counter:
+            found.append(model(batch.x, batch.y, level, p, coins, d.noise_x, d.noise_y, kl_z_in_noisy=False,
+                               crossed=crossed))
+        work.append(counter.get_total_flops())
+    for (mine, other) in zip(*found, strict=True):
+        for name, value in vars(mine).items():
+            torch.testing.assert_close(value, vars(other)[name])
+    assert work[1] < work[0] if p else work[1] == work[0]
+
+
 TRAINED_BY = {
     "source": {"encode_x", "q_zx", "project_z", "decode", "output"},
     "target": {"encode_y", "encode_n", "q_zy", "q_zn", "p_zn", "project_z", "project_zn", "decode", "output"},
