@@ -26,6 +26,7 @@ from senm import seeding
 from senm.checkpoint import read_state_dict
 from senm.config import Settings
 from senm.device import torch_device
+from senm.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from senm.data.pool import Images, Pairs
@@ -119,6 +120,8 @@ class NetworkRestorer(ABC):
 
     def _restored(self, noisy: Images, device: str, progress: Progress) -> Iterator[Tensor]:
         place = torch_device(device)
+        if place.type == "cpu":
+            keep_freed_memory()
         network = self.network.to(place).eval()
         with progress.task(f"restore with {self.name}", len(noisy)) as task:
             for index in range(len(noisy)):

@@ -14,6 +14,7 @@ from benchmarks.cli_options import with_options
 from benchmarks.options import Options
 from benchmarks.tables import NAMES
 from senm.errors import SenmError, unknown
+from senm.memory import keep_freed_memory
 from senm.progress import terminate_as_interrupt
 
 HELP = "Regenerate the tables of the SeNM-VAE paper and hold every cell and claim against it."
@@ -93,6 +94,7 @@ def _known_command(command: Any, arguments: list[str]) -> None:
 def program() -> int:
     """The installed command and `python -m benchmarks.run`."""
     terminate_as_interrupt()
+    keep_freed_memory()
     return main()
 
 

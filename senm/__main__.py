@@ -11,6 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from senm.errors import SenmError, UsageError, unknown
+from senm.memory import keep_freed_memory
 from senm.progress import terminate_as_interrupt
 
 COMMANDS = ("train", "sample", "denoise")
@@ -190,6 +191,7 @@ def interrupted() -> int:
 def program() -> int:
     """The installed command and `python -m senm`."""
     terminate_as_interrupt()
+    keep_freed_memory()
     return main()
 
 

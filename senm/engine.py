@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from senm.blocks import GaussianHead, ResidualDenseBlock
-from senm.device import keep_freed_memory
 from senm.errors import SettingsError, unknown
+from senm.memory import keep_freed_memory
 from senm.model import Noise
 from senm.noise import Network, Window, image_noise
 from senm.paired import PairedVAE

@@ -7,7 +7,7 @@ import pytest
 
 PROBE = """
 import resource, torch
-from senm.device import keep_freed_memory
+from senm.memory import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
