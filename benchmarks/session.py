@@ -190,8 +190,8 @@ def command(words: list[str]) -> str:
 
 
 def folder_of(name: str, data: str, size: Scale, options: Options) -> Path:
-    """Where the results of a table go."""
-    return options.out / name / f"{data}-{size.name}"
+    """Where the results of a table go; some of its rows do not take the place of all of them."""
+    return options.out / name / (f"{data}-{size.name}" + ("-rows" if options.rows else ""))
 
 
 def report(

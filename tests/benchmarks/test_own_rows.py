@@ -36,7 +36,7 @@ def call(place: Path, table: str, *more: str) -> int:
 
 
 def cells(place: Path, table: str) -> dict[tuple[str, str], dict[str, object]]:
-    found = json.loads((place / "runs" / table / "folder-smoke" / "table.json").read_text())
+    found = json.loads((place / "runs" / table / "folder-smoke-rows" / "table.json").read_text())
     rows = {row["id"]: row["filled"] for row in found["rows"]}
     return {(c["row"], c["column"]): {**c, "filled": rows[c["row"]]} for c in found["cells"]}
 

@@ -47,7 +47,7 @@ def finished(place: Path) -> Path:
     """One finished run of two rows of table 1."""
     where = ["--store", str(place / "store"), "--out", str(place / "runs")]
     assert main([*smoke(place), *where]) == 0
-    return place / "runs" / "table1" / "folder-smoke"
+    return place / "runs" / "table1" / "folder-smoke-rows"
 
 
 def test_a_run_leaves_the_table_in_every_form(finished: Path) -> None:

@@ -19,7 +19,7 @@ def test_table1_runs_on_an_official_sidd_tree(tree, tmp_path, capfd):
                  "--out", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
     assert run.main(arguments) == 0
     assert "prepare sidd" in capfd.readouterr().err
-    result = json.loads((tmp_path / "runs" / "table1" / "sidd-smoke" / "table.json").read_text())
+    result = json.loads((tmp_path / "runs" / "table1" / "sidd-smoke-rows" / "table.json").read_text())
     measured = {(cell["row"], cell["column"]) for cell in result["cells"] if cell["state"] == "measured"}
     assert {(row, column) for row in ("senm-10", "real", "gaussian") for column in ("kld", "psnr")} <= measured
     assert {cell["images"] for cell in result["cells"] if (cell["state"], cell["column"]) == ("measured", "kld")} == {8}
