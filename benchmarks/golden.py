@@ -58,14 +58,13 @@ def domains() -> Domains:
 
 @contextmanager
 def double() -> Iterator[None]:
-    """New networks and draws are float64 inside, on one thread."""
+    """New networks and draws are float64 inside."""
     import torch
 
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        with environment.threads(1):
-            yield
+        yield
     finally:
         torch.set_default_dtype(before)
 
@@ -122,7 +121,7 @@ def restorer(name: str, steps: int) -> Case:
     settings = settings.but(
         training={"steps": steps, "batch": 4, "crop": 16, "log_every": 1, "checkpoint_every": steps}
     )
-    with TemporaryDirectory() as folder, environment.threads(1):
+    with TemporaryDirectory() as folder:
         trained = system.fit(
             [domains().paired], settings, seed=0, device="cpu", workdir=Path(folder), progress=NullProgress()
         )
@@ -164,10 +163,9 @@ def sampler() -> dict[str, Case]:
             exact = network.translate(x, torch.tensor([0.0, 0.05, 0.2]), 1.0, draws)
         means, spreads = tuple(exact.mean((1, 2, 3)).tolist()), tuple(exact.std((1, 2, 3)).tolist())
         spread_of_draws = {f"draws {k}": tuple(float(z.std()) for z in layers) for k, layers in draws.items()}
-    with environment.threads(1):
-        made = np.stack(
-            list(sample_images(network.float(), ArrayImages(clean, names), levels=lambda name: 0.05, seed=0, batch=2))
-        ).astype(np.float64)
+    made = np.stack(
+        list(sample_images(network.float(), ArrayImages(clean, names), levels=lambda name: 0.05, seed=0, batch=2))
+    ).astype(np.float64)
     residual = made - clean
     apart = [float(np.abs(residual[i] - residual[j]).mean()) for i, j in ((0, 1), (0, 2), (1, 2))]
     return {
@@ -190,18 +188,18 @@ def metrics() -> Case:
             given: dict[str, Any] = {"reference": clean, "restored": noisy}
         else:
             given = {"generated": other, "real": noisy, "clean": clean}
-        with environment.threads(1):
-            found[name] = tuple(metric.values(**given)) or (metric(**given),)
+        found[name] = tuple(metric.values(**given)) or (metric(**given),)
     return found
 
 
 def measure() -> GoldenRecord:
-    """All golden numbers of this platform."""
+    """All golden numbers of this platform, on one thread."""
     clock = environment.Clock()
-    cases = noise_models()
-    cases["train dncnn"] = restorer("dncnn", FEW)
-    cases.update(sampler())
-    cases["metrics"] = metrics()
+    with environment.threads(1):
+        cases = noise_models()
+        cases["train dncnn"] = restorer("dncnn", FEW)
+        cases.update(sampler())
+        cases["metrics"] = metrics()
     return GoldenRecord(platform=environment.golden_key(), cases=cases, provenance=environment.provenance(clock=clock))
 
 

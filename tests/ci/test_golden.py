@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from benchmarks import environment, golden
 
 
-@pytest.mark.parametrize("measure", [golden.sampler, golden.metrics], ids=["sampler", "metrics"])
-def test_numbers_do_not_depend_on_threads(measure: Callable[[], Any]) -> None:
+def test_numbers_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden, "noise_models", dict)  # these take too long for a test
     found = []
     for count in (1, 2):
         with environment.threads(count):
-            found.append(measure())
-    assert found[0] == found[1]
+            found.append(golden.measure().cases)
+    assert found[0] == found[1] and {"train dncnn", "metrics", "sample, uint8"} <= set(found[0])
 
 
 def test_the_platform_names_everything_that_kernels_are_chosen_by() -> None:
