@@ -13,6 +13,7 @@ from pydantic import Field
 from baselines.base import Capabilities, Scale, load_checkpoint, save_checkpoint
 from senm import seeding
 from senm.config import Settings, preset
+from senm.data.levelled import LevelledImages
 from senm.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class WhiteSettings(Settings):
     """Where the standard deviation of an image's noise comes from."""
 
     level: Literal["sidd_line", "measured"] = Field(
-        "sidd_line", description="the shot/read line of SIDD, or a level measured on the training pairs",
+        "sidd_line", description="the shot/read line of SIDD, or a level measured on pairs, see `Trained.level_of`",
         json_schema_extra={"guess": NOT_IN_PAPER},
     )
 
@@ -78,10 +79,12 @@ class WhiteGaussian:
                 task.advance()
         return cls(settings, np.array(levels))
 
-    def level(self, seed: int, name: str) -> float:
+    def level(self, seed: int, name: str, clean: Images | None = None) -> float:
         """The standard deviation of the noise of the image of this name, in [0, 1] units."""
         from senm.level import from_list, sidd_line
 
+        if self.settings.level == "measured" and isinstance(clean, LevelledImages):
+            return clean.levels[name]
         if self.settings.level == "measured":
             return from_list(self.levels.tolist(), seed, name)
         return sidd_line(seed, name)
@@ -90,7 +93,7 @@ class WhiteGaussian:
         """Noisy versions in order; an image's noise depends on the seed and its name only."""
 
         def variance(x: np.ndarray, name: str) -> np.ndarray:
-            return np.broadcast_to(self.level(seed, name) ** 2, x.shape)
+            return np.broadcast_to(self.level(seed, name, clean) ** 2, x.shape)
 
         return _sample(self.name, variance, clean, seed, progress)
 

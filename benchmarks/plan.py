@@ -221,13 +221,18 @@ class Planner:
         )
 
     def sample(self, fit: Step, pool: str, seed: int) -> Step:
-        """Put synthetic noise on the clean images of a pool ('validation', 'train' or 'source')."""
+        """Put synthetic noise on the clean images of a pool ('validation', 'train' or 'source').
+
+        Validation images get noise as strong as their own real noise: what is compared is its kind, and with few
+        images the luck of drawn levels would decide.
+        """
         limit = self.scale.validation_images if pool == "validation" else self.scale.train_images
         count = self.data.counts[pool] if limit is None else min(limit, self.data.counts[pool])
+        own = {"levels": "own"} if pool == "validation" else {}
         return Step(
             "sample",
             f"noise for {count} {pool} images by {fit.label.removeprefix('train ')}",
-            {"system": fit.params["system"], "pool": pool, "images": limit, **self._data()},
+            {"system": fit.params["system"], "pool": pool, "images": limit, **own, **self._data()},
             seed,
             {"model": fit},
             ("benchmarks.steps", module_of(fit.params["system"])),

@@ -72,7 +72,12 @@ def fit(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> N
 
 def sample(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
     """Write one noisy image for each clean one of a pool."""
-    clean = clean_pool(bench.prepared(step), step.params["pool"], step.params["images"])
+    from senm.data.levelled import levelled
+
+    data, pool = bench.prepared(step), step.params["pool"]
+    clean = clean_pool(data, pool, step.params["images"])
+    if step.params.get("levels") == "own":
+        clean = levelled(data.pairs(pool).subset(range(len(clean))))
     model = get(step.params["system"]).load(inputs["model"] / "model", bench.device)
 
     def draw(part: Images) -> Iterator[np.ndarray]:

@@ -27,6 +27,7 @@ from senm.checkpoint import (
 )
 from senm.config import NoiseModelSettings, PairedModelSettings
 from senm.data.domains import Domains
+from senm.data.levelled import LevelledImages, level_of_pair
 from senm.data.pool import Images, Pairs
 from senm.device import torch_device
 from senm.errors import CheckpointError
@@ -43,7 +44,7 @@ Settings = NoiseModelSettings | PairedModelSettings
 def measured_levels(pairs: Pairs) -> list[float]:
     """std(noisy - clean) of up to `MOST_LEVELS` pairs, in [0, 1] units."""
     picked = range(0, len(pairs), max(1, len(pairs) // MOST_LEVELS))
-    return [float(((pairs.noisy[i].astype(np.float32) - pairs.clean[i]) / 255).std(ddof=1)) for i in picked]
+    return [level_of_pair(pairs, i) for i in picked]
 
 
 @torch.inference_mode()
@@ -89,14 +90,18 @@ class Trained:
             found = predicted_levels(net, domains.target, settings.train.crop, done.device)
         return cls(done.model, settings, found, net, dict(vars(done.health)))
 
-    def level_of(self, seed: int) -> Callable[[str], float]:
+    def level_of(self, seed: int, clean: Images | None = None) -> Callable[[str], float]:
         """The level of an image, by its name, from the settings' level source.
+
+        `measured` takes the images' own levels where they have them, else draws from those of the training pairs.
 
         Raises:
             CheckpointError: the source needs levels and the model has none.
         """
         if self.settings.level == "sidd_line":
             return lambda name: levels.sidd_line(seed, name)
+        if self.settings.level == "measured" and isinstance(clean, LevelledImages):
+            return clean.levels.__getitem__
         if not self.levels:
             raise CheckpointError(f"the model has no {self.settings.level} levels", "a model fitted on pairs",
                                   "fit again, or give a level")
@@ -112,7 +117,7 @@ class Trained:
         """
         from senm.sample import sample_images
 
-        chosen = self.level_of(seed) if level is None else lambda name: float(level)
+        chosen = self.level_of(seed, clean) if level is None else lambda name: float(level)
         return sample_images(self.network, clean, levels=chosen, seed=seed, device=torch_device(device),
                              normalize=self.settings.normalize, progress=progress or NullProgress(), **options)
 

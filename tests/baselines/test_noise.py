@@ -21,6 +21,7 @@ from baselines.gaussian import (
     fit_line,
 )
 from senm.data.domains import Domains
+from senm.data.levelled import LevelledImages
 from senm.data.pool import ArrayImages, Images, Pairs
 from senm.errors import CheckpointError, DataError, TrainingError
 from senm.level import sidd_line
@@ -183,6 +184,8 @@ def test_the_white_level_is_the_one_of_its_source(tmp_path: Path) -> None:
     measured = WhiteGaussian.fit(paired, WhiteSettings(level="measured"), **fitting(tmp_path))
     assert measured.levels == pytest.approx([20 / 255] * 2, rel=0.03)
     assert measured.level(0, "a") in measured.levels
+    own = draw(measured, LevelledImages(clean, {"a": 0.02, "b": 0.1}), 0)
+    assert [np.std(image / 255.0) for image in own] == pytest.approx([0.02, 0.1], rel=0.05)
 
 
 def test_models_that_need_pairs_say_so(tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ def test_a_number_that_reaches_all_there_is_means_all() -> None:
     assert row(plan, "10-96-96").fit.key == row(plan, "10-960-960").fit.key == row(plan, "10-all-all").fit.key
 
 
+def test_validation_images_get_noise_at_their_own_level_and_training_images_do_not() -> None:
+    steps = [step for step in plans("table1").steps() if step.kind == "sample"]
+    assert {(s.params["pool"], s.params.get("levels")) for s in steps} == {("validation", "own"), ("train", None)}
+
+
 def test_replicates_and_data_have_their_own_steps() -> None:
     plan = plans("table6", seeds=(0, 1))
     assert row(plan, "with-recon-x", 0).fit.key != row(plan, "with-recon-x", 1).fit.key

@@ -13,6 +13,7 @@ from PIL import Image
 import senm
 from senm.__main__ import changes, main
 from senm.config import PAIRED_SMOKE, SMOKE
+from senm.data.levelled import levelled
 from senm.errors import CheckpointError, DataError, MachineError, UsageError
 from senm.trained import Trained
 
@@ -63,6 +64,19 @@ def test_measured_levels_are_the_pairs_standard_deviations(tmp_path: Path) -> No
     trained = Trained.fit(data, TINY, workdir=tmp_path)
     expected = [((data.paired.noisy[i] / 255.0) - (data.paired.clean[i] / 255.0)).std(ddof=1) for i in range(4)]
     assert trained.levels == pytest.approx(expected, rel=1e-5)
+
+
+def test_images_with_levels_of_their_own_get_them(semi: Trained) -> None:
+    pairs = domains().paired
+    clean = levelled(pairs).subset([1, 0])
+    assert clean.names == pairs.subset([1, 0]).names and (clean[0] == pairs.clean[1]).all()
+    of = semi.level_of(0, clean)
+    residual = (pairs.noisy[1].astype(np.float64) - pairs.clean[1]) / 255
+    assert of(clean.names[0]) == pytest.approx(residual.std(ddof=1), rel=1e-5)
+    [own, _], [same, _] = semi.sample(clean), semi.sample(pairs.clean.subset([1, 0]), level=of(clean.names[0]))
+    assert (own == same).all()
+    semi.settings = TINY.but(level="sidd_line")
+    assert semi.level_of(0, clean)(clean.names[0]) == semi.level_of(0)(clean.names[0])
 
 
 def test_predicted_levels_come_from_the_target_images(tmp_path: Path) -> None:
