@@ -7,6 +7,7 @@ and the others go on.
 from __future__ import annotations
 
 import resource
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.plain import PlainSeNMVAE
-from benchmarks.profile_timing import Work
+from benchmarks.profile_timing import Work, seconds
 from senm.config import PAIRED_PRESETS, PRESETS
 from senm.engine import Engine
 from senm.graphs import GraphedPass
@@ -200,12 +201,15 @@ def training_work(name: str, case: Case, device: torch.device) -> Work:
     return sparse
 
 
-def memory_of(name: str, case: Case, device: torch.device, training: bool) -> dict[str, float]:
-    """Peak memory in MiB of this process after one arm ran; call it in a process of its own."""
+def alone(name: str, case: Case, device: torch.device, training: bool) -> dict[str, float]:
+    """Peak memory of this process in MiB after one arm ran, and its median time; for a process of its own."""
     work = (training_work if training else sampling_work)(name, case, device)
-    for _ in range(2):
-        work()
-    found = {"process_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    work()
+    taken = [seconds(work, device)]
+    while len(taken) < 6 and sum(taken) < 30:
+        taken.append(seconds(work, device))
+    found = {"seconds": statistics.median(taken[1:] or taken),
+             "process_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         found["allocated_mib"] = torch.cuda.max_memory_allocated(device) / 2**20

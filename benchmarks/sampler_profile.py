@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from benchmarks.profile_arms import Case
 
 FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, ImportError, AssertionError, KeyError, OSError)
-CPU_SIZES = {"authors": (1, 256, 64), "short": (1, 256, 48), "smoke": (1, 128, 32)}
+CPU_SIZES = {"authors": (1, 256, 64), "short": (1, 256, 32), "smoke": (1, 128, 32)}
 """Scale -> batch and size when sampling on a CPU, size of a training crop."""
 
 
@@ -75,11 +75,11 @@ def main(arguments: list[str]) -> int:
 
 
 def one(what: dict[str, Any], device: torch.device) -> dict[str, float]:
-    """Memory of a single arm in this process: what the child processes of a profile do."""
-    from benchmarks.profile_arms import Case, memory_of
+    """Memory and time of a single arm in this process: what the child processes of a profile do."""
+    from benchmarks.profile_arms import Case, alone
 
     case = Case(**{**what["case"], "nls": None})
-    return memory_of(what["arm"], case, device, what["training"])
+    return alone(what["arm"], case, device, what["training"])
 
 
 class Session:
@@ -192,7 +192,7 @@ class Session:
 
         cases = [Case("senm", self.case.scale, 6 if self.case.scale == "smoke" else 8, self.crop)]
         if self.device.type == "cuda" and self.case.scale == "authors":
-            cases.append(Case("senm", "short", 8, 48))
+            cases.append(Case("senm", "short", 8, 32))
         rows: list[dict[str, Any]] = []
         for case in cases if self.trainers else []:
             found = self.race(self.trainers, partial(training_work, case=case, device=self.device),
@@ -212,7 +212,7 @@ class Session:
         return part_rows(name, self.case, self.device, self.peak(name))
 
     def memory(self) -> list[dict[str, Any]]:
-        """Peak memory of each arm in a fresh process."""
+        """Peak memory of each arm in a fresh process, and its time there: each with its own use of the C library."""
         jobs = [(name, self.case, False) for name in self.samplers]
         if self.trainers:
             case = replace(self.case, batch=8, size=self.crop)
@@ -225,7 +225,7 @@ class Session:
             what = json.dumps({"arm": name, "case": asdict(case), "training": training})
             command = [sys.executable, "-m", "benchmarks.sampler_profile", "--one", what, "--device", str(self.device)]
             try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+                done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
                 rows.append({"name": name, "training": training, "status": "ok", "batch": case.batch,
                              "size": case.size, **json.loads(done.stdout.strip().splitlines()[-1])})
             except (subprocess.SubprocessError, json.JSONDecodeError, IndexError) as error:
@@ -300,6 +300,11 @@ class Session:
         for row in self.record.get("training", []):
             rest = f"{row['seconds'] * 1e3:10.1f}{row['speedup']:9.2f}x" if row["status"] == "ok" else row["reason"]
             lines.append(f"{row['scale'] + ' step ' + row['name']:32}{rest}")
+        for row in self.record.get("memory", []):
+            if row["status"] == "ok":
+                kind = f"{self.case.scale} step " if row["training"] else ""
+                lines.append(f"{kind + row['name'] + ', alone':36}{row['seconds'] * 1e3:6.1f} ms"
+                             f"{row['process_mib']:8.0f} MiB")
         lines += [f"failed: {item['name']}: {item['reason']}" for item in self.record["failures"]]
         return "\n".join([*lines, f"written: {self.options.out}"])
 
