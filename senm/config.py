@@ -186,7 +186,7 @@ class NoiseModelSettings(Settings):
     loss: LossSettings = LossSettings()
     train: TrainSettings = TrainSettings()
     level: Literal["sidd_line", "measured", "predicted"] = Field(
-        "sidd_line", description="where a level comes from when generating",
+        "sidd_line", description="where a level comes from when generating; measured: on pairs, own or training's",
         json_schema_extra={"source": "code: log-linear shot/read line of SIDD; paper 3.2: 'the specified level'"},
     )
     normalize: bool = Field(False, description="shift generated images so that each channel keeps the clean mean")
@@ -199,7 +199,7 @@ class PairedModelSettings(Settings):
     loss: LossSettings = LossSettings(kl_weight=1e-4, gan_weight=1e-2)
     train: TrainSettings = TrainSettings(batch=16)
     level: Literal["sidd_line", "measured"] = Field(
-        "measured", description="where a level comes from when generating",
+        "measured", description="where a level comes from when generating; measured: on pairs, own or training's",
         json_schema_extra={"source": "code: an array measured per training image; paper: silent"},
     )
     normalize: bool = False
@@ -215,15 +215,17 @@ PAPER = AUTHORS.but(
 )
 SHORT = AUTHORS.but(
     network=dict(nf=16, zn_dim=8, nls=(1, 1), growth=16, level_scale=16.0),
-    loss=dict(kl_weight=1e-3, anneal_steps=500, lpips_weight=0.0, gan_weight=0.0, critic_filters=16, level_filters=16),
-    train=dict(iterations=4_000, lr=8e-4, crop=32, milestones=(1_500, 2_300, 3_000, 3_500, 3_800),
+    loss=dict(paired_latent="crossed", kl_z_passes="from_y", kl_weight=1e-3, anneal_steps=500, lpips_weight=0.0,
+              gan_weight=0.0, critic_filters=16, level_filters=16),
+    train=dict(iterations=7_000, lr=8e-4, crop=32, milestones=(4_500, 5_500, 6_200, 6_600, 6_850),
                domain_weights=(2.0, 1.0, 0.5), checkpoint_every=250, log_every=50),
     level="measured",
     normalize=True,
 )
 SMOKE = SHORT.but(  # every term of the objective is on: this scale is for tests and gates
     network=dict(nf=8, zn_dim=4, nls=(1, 1), growth=8, level_scale=1.0),
-    loss=dict(kl_weight=1e-2, anneal_steps=10, gan_weight=0.02, critic_filters=8, level_filters=8),
+    loss=dict(paired_latent="mixture", kl_z_passes="both", kl_weight=1e-2, anneal_steps=10, gan_weight=0.02,
+              critic_filters=8, level_filters=8),
     train=dict(iterations=24, batch=6, lr=6e-4, crop=32, milestones=(12, 18, 21, 23), domain_weights=(1.0, 1.0, 1.0),
                checkpoint_every=8, log_every=4),
 )
@@ -232,7 +234,7 @@ PAIRED = PairedModelSettings()
 PAIRED_SHORT = PAIRED.but(
     network=dict(nf=16, nls=(1, 1), growth=16, level_scale=16.0),
     loss=dict(anneal_steps=500, lpips_weight=0.0, gan_weight=0.0, critic_filters=16, level_filters=16),
-    train=dict(iterations=5_000, lr=8e-4, crop=32, batch=8, milestones=(2_000, 3_000, 3_800, 4_400, 4_750),
+    train=dict(iterations=8_000, lr=8e-4, crop=32, batch=8, milestones=(5_000, 6_200, 7_000, 7_500, 7_800),
                checkpoint_every=250, log_every=50),
     normalize=True,
 )
