@@ -6,7 +6,6 @@ and the others go on.
 
 from __future__ import annotations
 
-import resource
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks import environment
 from benchmarks.plain import PlainSeNMVAE
 from benchmarks.profile_timing import Work, seconds
 from senm.config import PAIRED_PRESETS, PRESETS
@@ -209,7 +209,7 @@ def alone(name: str, case: Case, device: torch.device, training: bool) -> dict[s
     while len(taken) < 6 and sum(taken) < 30:
         taken.append(seconds(work, device))
     found = {"seconds": statistics.median(taken[1:] or taken),
-             "process_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+             "process_mib": environment.peak_mib()}
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         found["allocated_mib"] = torch.cuda.max_memory_allocated(device) / 2**20

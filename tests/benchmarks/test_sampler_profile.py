@@ -1,12 +1,16 @@
 """The profiler: counted work, interleaved timing, failures that stay local, and the files it leaves."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks import sampler_profile
+from benchmarks.environment import peak_mib
 from benchmarks.profile_arms import Case, make_network
 from benchmarks.profile_parts import counted, part_modules
 from benchmarks.profile_quality import differences, flops_per_pixel, on_meta
@@ -91,6 +95,13 @@ def test_record_tables_and_plots(model: str, tmp_path: Path, monkeypatch: pytest
     assert len(record["training"]) == (2 if model == "senm" else 0)
     assert {"arms.csv", "parts.csv", "roofline.png", "arms.png"} <= {path.name for path in tmp_path.iterdir()}
     assert "fast float32" in capsys.readouterr().out
+
+
+def test_the_memory_of_a_process_is_its_own() -> None:
+    held = np.ones(64 * 2**20, np.float32)  # 256 MiB that the child must not count
+    code = "from benchmarks.environment import peak_mib; print(peak_mib())"
+    child = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert held.nbytes / 2**20 < peak_mib() and 5 < child < 200
 
 
 def test_a_part_that_fails_is_recorded_and_the_rest_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
