@@ -17,6 +17,7 @@ from senm.data.pool import Images
 from senm.engine import Engine
 from senm.errors import SettingsError
 from senm.level import keep_mean
+from senm.memory import bounded_memory
 from senm.noise import Network
 from senm.progress import NullProgress, Progress
 from senm.tiling import automatic_side, overlap, tiles
@@ -100,11 +101,11 @@ def sample_batch(engine: Engine, images: np.ndarray, names: list[str], levels: T
     with torch.inference_mode():
         levels = levels.to(engine.device)
         if side:
-            noisy = np.stack([
-                sample_tiled(engine, image, name, levels[i:i + 1], seed, side, temperature, normalize)
-                for i, (image, name) in enumerate(zip(images, names, strict=True))
-            ])
-            return noisy
+            with bounded_memory():
+                return np.stack([
+                    sample_tiled(engine, image, name, levels[i:i + 1], seed, side, temperature, normalize)
+                    for i, (image, name) in enumerate(zip(images, names, strict=True))
+                ])
         x = padded(to_float(images, engine.device), engine.network.stride)
         y = engine.sample(x, names, levels, seed, temperature)
         x, y = x[..., :height, :width], y[..., :height, :width]
