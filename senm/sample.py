@@ -6,6 +6,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from senm.noise import Network
 from senm.progress import NullProgress, Progress
 from senm.tiling import automatic_side, overlap, tiles
 
+NARROW = 16
+"""Networks of up to so many features stay far below the memory that tiles are cut for, whatever is kept."""
 BATCH = {"cpu": 4, "cuda": 32}
 """Images a batch where the caller does not say."""
 
@@ -101,7 +104,7 @@ def sample_batch(engine: Engine, images: np.ndarray, names: list[str], levels: T
     with torch.inference_mode():
         levels = levels.to(engine.device)
         if side:
-            with bounded_memory():
+            with bounded_memory() if engine.network.settings.nf > NARROW else nullcontext():
                 return np.stack([
                     sample_tiled(engine, image, name, levels[i:i + 1], seed, side, temperature, normalize)
                     for i, (image, name) in enumerate(zip(images, names, strict=True))
