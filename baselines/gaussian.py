@@ -13,7 +13,6 @@ from pydantic import Field
 from baselines.base import Capabilities, Scale, load_checkpoint, save_checkpoint
 from senm import seeding
 from senm.config import Settings, preset
-from senm.data.levelled import LevelledImages
 from senm.errors import DataError
 
 if TYPE_CHECKING:
@@ -81,13 +80,9 @@ class WhiteGaussian:
 
     def level(self, seed: int, name: str, clean: Images | None = None) -> float:
         """The standard deviation of the noise of the image of this name, in [0, 1] units."""
-        from senm.level import from_list, sidd_line
+        from senm.level import level_source
 
-        if self.settings.level == "measured" and isinstance(clean, LevelledImages):
-            return clean.levels[name]
-        if self.settings.level == "measured":
-            return from_list(self.levels.tolist(), seed, name)
-        return sidd_line(seed, name)
+        return level_source(self.settings.level, self.levels.tolist(), seed, clean)(name)
 
     def sample(self, clean: Images, *, seed: int, device: str, progress: Progress) -> Iterator[np.ndarray]:
         """Noisy versions in order; an image's noise depends on the seed and its name only."""

@@ -8,7 +8,8 @@ on real pairs, or predicted from real noisy images.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from senm import seeding
+from senm.data.levelled import LevelledImages
+from senm.data.pool import Images
+from senm.errors import CheckpointError
 
 LOG10_SHOT = (math.log10(0.00068674), math.log10(0.02194856))
 READ_SLOPE, READ_OFFSET, READ_SPREAD = 1.85, 0.30, 0.20
@@ -40,6 +44,24 @@ def sidd_line(*stream: str | int) -> float:
 def from_list(levels: Sequence[float], *stream: str | int) -> float:
     """One of the measured (or predicted) levels, drawn with replacement from a named stream."""
     return float(levels[int(seeding.rng("level", *stream).integers(len(levels)))])
+
+
+def level_source(kind: str, levels: Sequence[float], seed: int, clean: Images | None = None) -> Callable[[str], float]:
+    """The level of an image by its name: on the line of SIDD, or one of `levels`.
+
+    `measured` takes the images' own levels where `clean` has them.
+
+    Raises:
+        CheckpointError: the source needs levels and there are none.
+    """
+    if kind == "sidd_line":
+        return partial(sidd_line, seed)
+    if kind == "measured" and isinstance(clean, LevelledImages):
+        return clean.levels.__getitem__
+    if not levels:
+        raise CheckpointError(f"the model has no {kind} levels", "a model fitted on pairs",
+                              "fit again, or give a level")
+    return partial(from_list, levels, seed)
 
 
 def keep_mean(generated: Tensor, x: Tensor) -> Tensor:

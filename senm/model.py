@@ -138,16 +138,17 @@ class SeNMVAE(nn.Module):
             with_kl_z: whether to measure KL(q(z given y) to q(z given x)) on the rows with x and y.
         """
         paired = 0 if coin is None else len(coin)
-        before_y = len(a_x[0]) if a_x is not None and coin is None else 0
-        known = [a for a in (a_x, a_y) if a is not None]
-        rows = max(len(a_x[0]) if a_x is not None else 0, before_y + len(a_y[0]) if a_y is not None else 0)
-        decoded = channels_last(known[0][-1].new_zeros(rows, *known[0][-1].shape[1:]))
+        x_rows, y_rows = (0 if a is None else len(a[0]) for a in (a_x, a_y))
+        before_y = x_rows if coin is None else 0
+        known = a_x or a_y
+        assert known is not None
+        decoded = channels_last(known[-1].new_zeros(max(x_rows, before_y + y_rows), *known[-1].shape[1:]))
         level = None if level is None else level * self.settings.level_scale
         kl_z: list[Tensor] = []
         kl_zn: list[Tensor] = []
         for i in reversed(range(self.settings.layers)):
-            q_x = self.q_zx[i](decoded[: len(a_x[i])] + a_x[i]) if a_x is not None else None
-            q_y = self.q_zy[i](decoded[before_y : before_y + len(a_y[i])] + a_y[i]) if a_y is not None else None
+            q_x = self.q_zx[i](decoded[:x_rows] + a_x[i]) if a_x is not None else None
+            q_y = self.q_zy[i](decoded[before_y : before_y + y_rows] + a_y[i]) if a_y is not None else None
             q = mixture(q_x, q_y, coin)
             if paired and with_kl_z and q_x is not None and q_y is not None:
                 kl_z.append(per_sample(kl(q_y.rows(0, paired), q_x.rows(0, paired))))

@@ -27,7 +27,7 @@ from senm.checkpoint import (
 )
 from senm.config import NoiseModelSettings, PairedModelSettings
 from senm.data.domains import Domains
-from senm.data.levelled import LevelledImages, level_of_pair
+from senm.data.levelled import level_of_pair
 from senm.data.pool import Images, Pairs
 from senm.device import torch_device
 from senm.errors import CheckpointError
@@ -98,14 +98,7 @@ class Trained:
         Raises:
             CheckpointError: the source needs levels and the model has none.
         """
-        if self.settings.level == "sidd_line":
-            return lambda name: levels.sidd_line(seed, name)
-        if self.settings.level == "measured" and isinstance(clean, LevelledImages):
-            return clean.levels.__getitem__
-        if not self.levels:
-            raise CheckpointError(f"the model has no {self.settings.level} levels", "a model fitted on pairs",
-                                  "fit again, or give a level")
-        return lambda name: levels.from_list(self.levels, seed, name)
+        return levels.level_source(self.settings.level, self.levels, seed, clean)
 
     def sample(self, clean: Images, *, seed: int = 0, device: str = "cpu", progress: Progress | None = None,
                level: float | None = None, **options: Any) -> Iterator[np.ndarray]:
