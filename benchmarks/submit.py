@@ -209,6 +209,4 @@ def from_folder(folder: Path) -> Images:
     from senm.data.images import list_images
     from senm.data.pool import FileImages
 
-    if not folder.is_dir():
-        raise DataError(f"the folder {folder} does not exist", "a folder of restored images")
     return FileImages(list_images(folder))

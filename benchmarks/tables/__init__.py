@@ -119,56 +119,34 @@ def table(name: str) -> TableSpec:
     return found
 
 
+def measured(
+    id: str, label: str, metric: str, better: Literal["lower", "higher"], digits: int = 3, *, group: str = "",
+    extra: bool = False,
+) -> Column:
+    """A column that is measured here, on the validation images."""
+    return Column(
+        id=id, label=label, metric=metric, split="validation", better=better, group=group, digits=digits, extra=extra
+    )
+
+
 def noise_columns() -> tuple[Column, ...]:
     """The columns of tables 1, 6 and 7 and of figure 7, and three that see what the official KLD cannot."""
     return (
-        Column(id="fid", label="FID", metric="fid", split="validation", better="lower", digits=2),
-        Column(id="kld", label="KLD", metric="kld_senm_official", split="validation", better="lower"),
-        Column(id="psnr", label="PSNR", metric="psnr_rgb_uint8", split="validation", better="higher", digits=2),
-        Column(
-            id="kld-residual", label="KLD residual", metric="kld_neca", split="validation", better="lower", extra=True
-        ),
-        Column(
-            id="correlation",
-            label="correlation error",
-            metric="noise_correlation_error",
-            split="validation",
-            better="lower",
-            extra=True,
-        ),
-        Column(
-            id="variance",
-            label="variance error",
-            metric="variance_curve_error",
-            split="validation",
-            better="lower",
-            extra=True,
-        ),
+        measured("fid", "FID", "fid", "lower", 2),
+        measured("kld", "KLD", "kld_senm_official", "lower"),
+        measured("psnr", "PSNR", "psnr_rgb_uint8", "higher", 2),
+        measured("kld-residual", "KLD residual", "kld_neca", "lower", extra=True),
+        measured("correlation", "correlation error", "noise_correlation_error", "lower", extra=True),
+        measured("variance", "variance error", "variance_curve_error", "lower", extra=True),
     )
 
 
 def sr_columns() -> tuple[Column, ...]:
     """The columns of tables 4 and 5, and the variants that shave four pixels from every side."""
     return (
-        Column(id="psnr", label="PSNR", metric="psnr_rgb_uint8", split="validation", better="higher", digits=2),
-        Column(id="ssim", label="SSIM", metric="ssim_2d_valid_rgb", split="validation", better="higher", digits=4),
-        Column(id="lpips", label="LPIPS", metric="lpips_alex", split="validation", better="lower"),
-        Column(
-            id="psnr-border4",
-            label="PSNR border 4",
-            metric="psnr_rgb_uint8_border4",
-            split="validation",
-            better="higher",
-            digits=2,
-            extra=True,
-        ),
-        Column(
-            id="ssim-border4",
-            label="SSIM border 4",
-            metric="ssim_2d_valid_rgb_border4",
-            split="validation",
-            better="higher",
-            digits=4,
-            extra=True,
-        ),
+        measured("psnr", "PSNR", "psnr_rgb_uint8", "higher", 2),
+        measured("ssim", "SSIM", "ssim_2d_valid_rgb", "higher", 4),
+        measured("lpips", "LPIPS", "lpips_alex", "lower"),
+        measured("psnr-border4", "PSNR border 4", "psnr_rgb_uint8_border4", "higher", 2, extra=True),
+        measured("ssim-border4", "SSIM border 4", "ssim_2d_valid_rgb_border4", "higher", 4, extra=True),
     )

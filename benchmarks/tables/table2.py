@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.record import Column
-from benchmarks.tables import ALL, Restoration, RowSpec, TableSpec
+from benchmarks.tables import ALL, Restoration, RowSpec, TableSpec, measured
 from benchmarks.tables.table1 import semi
 
 
@@ -39,31 +39,12 @@ def server_columns(names: tuple[str, ...] = ("bench", "dnd")) -> tuple[Column, .
 
 def validation_columns(psnr: str, ssim: str, other: str) -> tuple[Column, ...]:
     """PSNR and SSIM on the validation images; the other SSIM convention comes as an extra column."""
-    group = "validation"
     digits = 4 if ssim == "ssim_2d_valid_rgb" else 3
+    dimensions = "3-D" if "3d" in other else "2-D"
     return (
-        Column(
-            id="val-psnr",
-            label="PSNR",
-            metric=psnr,
-            split="validation",
-            better="higher",
-            group=group,
-            digits=2,
-        ),
-        Column(
-            id="val-ssim", label="SSIM", metric=ssim, split="validation", better="higher", group=group, digits=digits
-        ),
-        Column(
-            id="val-ssim-other",
-            label=f"SSIM ({'3-D' if '3d' in other else '2-D'})",
-            metric=other,
-            split="validation",
-            better="higher",
-            group=group,
-            digits=4,
-            extra=True,
-        ),
+        measured("val-psnr", "PSNR", psnr, "higher", 2, group="validation"),
+        measured("val-ssim", "SSIM", ssim, "higher", digits, group="validation"),
+        measured("val-ssim-other", f"SSIM ({dimensions})", other, "higher", 4, group="validation", extra=True),
     )
 
 

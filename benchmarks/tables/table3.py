@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.record import Column
-from benchmarks.tables import ALL, Restoration, RowSpec, TableSpec
+from benchmarks.tables import ALL, Restoration, RowSpec, TableSpec, measured
 from benchmarks.tables.table1 import FULL
 from benchmarks.tables.table2 import server_columns, validation_columns
 
 NAFNET = Restoration("nafnet", pairs=ALL)
 FINETUNED = Restoration("nafnet-finetune", pairs=ALL, pool="train", start=NAFNET)
 
-PSNR_8_BIT = Column(
-    id="val-psnr-8-bit",
-    label="PSNR (8-bit)",
-    metric="psnr_rgb_uint8",
-    split="validation",
-    better="higher",
-    group="validation",
-    digits=2,
-    extra=True,
-)
+PSNR_8_BIT = measured("val-psnr-8-bit", "PSNR (8-bit)", "psnr_rgb_uint8", "higher", 2, group="validation", extra=True)
 ROWS = (
     RowSpec("uformer", "Uformer", "all", weights="uformer"),
     RowSpec("maxim", "MAXIM", "all", weights="maxim"),
