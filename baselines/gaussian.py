@@ -13,6 +13,7 @@ from pydantic import Field
 from baselines.base import Capabilities, Scale, load_checkpoint, save_checkpoint
 from senm import seeding
 from senm.config import Settings, preset
+from senm.data.levelled import level_of_pair
 from senm.errors import DataError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class WhiteGaussian:
         levels = []
         with progress.task("measure levels", len(domains.paired)) as task:
             for index in range(len(domains.paired)):
-                levels.append(float(_residual(domains.paired, index).std(ddof=1)))
+                levels.append(level_of_pair(domains.paired, index))
                 task.advance()
         return cls(settings, np.array(levels))
 
