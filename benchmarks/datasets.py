@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,10 +103,14 @@ def fits(spec: Spec, task: str) -> bool:
 
 
 def prepare_step(spec: Spec, scale: str) -> Step:
-    """The step that prepares a data set; its key follows names, sizes and times of the files in the folder."""
+    """The step that prepares a data set; its key follows names, sizes and times of the files in the folder.
+
+    Where the preparation cuts by scale, the scale is in the key; the challenges' sets are cut down at smoke scale only.
+    """
     params: dict[str, Any] = {"data": spec.kind, "suffixes": list(spec.suffixes), "files": listing(spec.path)}
-    if spec.kind in ("embedded", "folder"):
-        params["scale"] = scale
+    if "scale" in inspect.signature(_function(spec.kind)).parameters:
+        whole = spec.kind in SUPER_RESOLUTION and scale != "smoke"
+        params["scale"] = "paper" if whole else scale
     return Step("prepare", f"prepare {spec.kind}", params, sources=(MODULES[spec.kind],))
 
 
@@ -194,12 +198,17 @@ def _already(spec: Spec) -> PreparedData | None:
     return PreparedData.open(spec.path) if spec.path is not None and is_prepared(spec.path) else None
 
 
-def _call(spec: Spec, scale: str, out: Path, progress: Progress) -> None:
+def _function(kind: str) -> Callable[..., Any]:
     import importlib
 
+    found: Callable[..., Any] = importlib.import_module(MODULES[kind]).prepare
+    return found
+
+
+def _call(spec: Spec, scale: str, out: Path, progress: Progress) -> None:
     if spec.path is not None and not spec.path.is_dir():
         raise DataError(f"the data folder {spec.path} does not exist", "a folder of images")
-    function = importlib.import_module(MODULES[spec.kind]).prepare
+    function = _function(spec.kind)
     given: dict[str, Any] = {"out": out, "progress": progress, "scale": scale, "kind": spec.kind, "root": spec.path}
     if spec.suffixes:
         given["noisy_suffix"], given["clean_suffix"] = spec.suffixes

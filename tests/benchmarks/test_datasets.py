@@ -14,10 +14,11 @@ from benchmarks.step import Step
 from benchmarks.steps import Bench, clean_pool, real_pairs, targets, training_pairs
 from benchmarks.store import Store
 from senm.data.bicubic import reduce as bicubic
+from senm.data.images import write_png
 from senm.data.prepared import PreparedData
 from senm.errors import DataError
 from senm.progress import NullProgress
-from tests.benchmarks.tiny import write_tiny
+from tests.benchmarks.tiny import noisy, photograph, write_tiny
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,32 @@ def test_a_changed_folder_is_another_data_set(tmp_path: Path) -> None:
     assert listing(tmp_path) != before
     spec = parse(f"folder:{tmp_path}")
     assert prepare_step(spec, "smoke").key != prepare_step(spec, "short").key
+
+
+@pytest.mark.parametrize("kind", datasets.KINDS)
+def test_sets_that_are_cut_by_scale_are_prepared_for_each_scale(kind: str, tmp_path: Path) -> None:
+    spec = datasets.Spec(kind, None if kind == "embedded" else tmp_path)
+    smoke, short, paper = (prepare_step(spec, scale).key for scale in ("smoke", "short", "paper"))
+    if kind == "dnd":
+        assert smoke == short == paper, "it has one form"
+        return
+    assert smoke not in (short, paper), "a smoke preparation must not serve a larger scale"
+    assert (short == paper) == (kind in datasets.SUPER_RESOLUTION), "short and paper share where nothing is cut"
+
+
+def test_a_smoke_preparation_is_not_used_at_paper_scale(tmp_path: Path) -> None:
+    root, store = tmp_path / "cc", Store(tmp_path / "store")
+    root.mkdir()
+    for camera in ("5dmark3", "d600", "d800"):
+        for number in (1, 2):
+            clean = photograph(f"{camera} {number}", 128)
+            write_png(root / f"{camera}_iso3200_{number}_mean.png", clean)
+            write_png(root / f"{camera}_iso3200_{number}_real.png", noisy(f"{camera} {number}", clean))
+    spec = parse(f"cc:{root}")
+    assert load(spec, "smoke", "denoise", store, NullProgress()).side == 64
+    with pytest.raises(DataError, match="6 of"):
+        load(spec, "paper", "denoise", store, NullProgress())
+    assert foresee(spec, "short", "denoise", store).prepared is None
 
 
 def test_a_plan_of_absent_data_uses_the_official_counts_and_says_so(tmp_path: Path) -> None:
