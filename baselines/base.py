@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_check
 import numpy as np
 import torch
 from pydantic import ValidationError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from senm.checkpoint import read_state_dict, write_atomically
+from senm.checkpoint import read_state_dict
 from senm.config import Settings
 from senm.errors import CheckpointError, SenmError
+from senm.files import write_atomically
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains, Pairs
@@ -132,7 +133,7 @@ def to_image(tensor: Tensor) -> np.ndarray:
 def save_checkpoint(folder: Path, name: str, settings: Settings, state: Mapping[str, Tensor]) -> None:
     """Write `model.safetensors` and `settings.json` into `folder` (created if needed), each atomically."""
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
-    write_atomically(folder / "model.safetensors", lambda path: save_file(tensors, path))
+    write_atomically(folder / "model.safetensors", lambda path: path.write_bytes(save(tensors)))
     text = json.dumps({"system": name, "settings": settings.model_dump(mode="json")}, indent=1) + "\n"
     write_atomically(folder / "settings.json", lambda path: path.write_text(text))
 

@@ -30,6 +30,7 @@ from baselines.pairs import UnpairedSampler
 from senm import seeding
 from senm.checkpoint import read_state_dict
 from senm.config import Settings
+from senm.data.digest import content
 from senm.device import torch_device
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class C2N:
         train = settings.training
         run_loop(
             run.step, run.parts, steps=train.steps, workdir=workdir,
-            identity=identity(settings, seed, *domains.source.names, *domains.target.names, *domains.paired.names),
+            identity=identity(settings, seed, content(domains.source, domains.target, domains.paired)),
             progress=progress, label="train c2n", log_every=train.log_every, checkpoint_every=train.checkpoint_every,
         )
         return cls(run.generator, settings)

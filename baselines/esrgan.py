@@ -18,10 +18,12 @@ from baselines.base import Capabilities, Scale
 from baselines.esrgan_parts import Discriminator, features, relativistic
 from baselines.loop import Guard, identity, run_loop
 from baselines.pairs import PairSampler
-from baselines.restorer import NetworkRestorer, RestorerSettings
+from baselines.restorer import NetworkRestorer, RestorerSettings, weights_hash
 from baselines.training import LOSSES, TrainingSettings, learning_rate, make_optimiser, precision, tf32, train
 from senm import seeding
 from senm.config import Settings
+from senm.data.digest import content
+from senm.data.mapped import mapped_pairs
 from senm.device import torch_device
 
 if TYPE_CHECKING:
@@ -146,6 +148,7 @@ class ESRGAN(NetworkRestorer):
             TrainingError: a loss stays non-finite.
         """
         torch_device(device)
+        sources = [mapped_pairs(pairs, workdir, f"pairs{i}") for i, pairs in enumerate(sources)]
         network = cls.initialised(settings, seed, start)
         if start is None and settings.psnr.steps:
             network = train(
@@ -153,12 +156,11 @@ class ESRGAN(NetworkRestorer):
                 progress=progress, label="train esrgan (PSNR start)", factor=FACTOR,
             )
         stage = settings.training
-        names = [name for pairs in sources for name in pairs.names]
         run = Adversarial(network, sources, stage, seed, device)
         with tf32(stage.precision == "tf32"):
             run_loop(
                 run.step, run.parts, steps=min(stage.stop_at or stage.steps, stage.steps), workdir=workdir,
-                identity=identity(settings, seed, int(start is not None), *names),
+                identity=identity(settings, seed, weights_hash(start), content(*sources)),
                 progress=progress, label="train esrgan", log_every=stage.log_every,
                 checkpoint_every=stage.checkpoint_every,
             )

@@ -7,14 +7,16 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from senm.checkpoint import UNREADABLE, save_state, write_atomically
+from senm.checkpoint import UNREADABLE, save_state
 from senm.config import Settings
 from senm.errors import CheckpointError, MachineError, TrainingError
+from senm.files import only_one, write_atomically
 from senm.tensorboard import asked_for
 
 if TYPE_CHECKING:
@@ -96,13 +98,17 @@ def run_loop(
 
     Raises:
         CheckpointError: the checkpoint in `workdir` is broken or belongs to another training.
+        MachineError: another process trains in `workdir`, it cannot be written, or GPU memory ran out.
     """
-    workdir.mkdir(parents=True, exist_ok=True)
     state_path, log_path = workdir / STATE, workdir / LOG
-    done, window = _resume(state_path, parts, identity)
-    _cut_log(log_path, done)
-    saved_at = time.monotonic()
-    with progress.task(label, steps) as task, log_path.open("a") as log, asked_for(workdir.name) as events:
+    with ExitStack() as open_now:
+        open_now.enter_context(only_one(workdir))
+        done, window = _resume(state_path, parts, identity)
+        _cut_log(log_path, done)
+        saved_at = time.monotonic()
+        task = open_now.enter_context(progress.task(label, steps))
+        log = open_now.enter_context(log_path.open("a"))
+        events = open_now.enter_context(asked_for(workdir.name))
         if done:
             task.advance(done)
         for number in range(done, steps):

@@ -25,6 +25,7 @@ from baselines.training import TrainingSettings, train
 from senm import seeding
 from senm.checkpoint import read_state_dict
 from senm.config import Settings
+from senm.data.manifest import file_sha256
 from senm.device import torch_device
 from senm.memory import keep_freed_memory
 
@@ -79,7 +80,7 @@ class NetworkRestorer(ABC):
             torch.manual_seed(seeding.seed("initialise", cls.name, seed))
             network = cls.build(settings)
         if start is not None:
-            file = start / "model.safetensors" if start.is_dir() else start
+            file = weights_file(start)
             load_state(network, cls.translate(read_state_dict(file)), file)
         return network
 
@@ -105,7 +106,7 @@ class NetworkRestorer(ABC):
         network = cls.initialised(settings, seed, start)
         trained = train(
             network, sources, settings.training, seed=seed, device=device, workdir=workdir, progress=progress,
-            label=f"train {cls.name}", factor=cls.capabilities.factor,
+            label=f"train {cls.name}", factor=cls.capabilities.factor, origin=weights_hash(start),
         )
         return cls(trained, settings)
 
@@ -172,6 +173,16 @@ class NetworkRestorer(ABC):
         network = cls.build(settings)
         load_state(network, state, folder / "model.safetensors")
         return cls(network.to(torch_device(device)), settings)
+
+
+def weights_file(start: Path) -> Path:
+    """The file of weights that `start` names: a published file, or the one in a folder written by `save`."""
+    return start / "model.safetensors" if start.is_dir() else start
+
+
+def weights_hash(start: Path | None) -> str:
+    """SHA-256 of the weights that a training starts from, '' where it starts from its seed."""
+    return "" if start is None else file_sha256(weights_file(start))
 
 
 def orthogonal_(network: nn.Module, gain: float = 0.2) -> None:

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from baselines.loop import Guard, identity, run_loop
 from baselines.pairs import Mixing, PairSampler
 from senm.config import Settings
+from senm.data.digest import content
+from senm.data.mapped import mapped_pairs
 from senm.device import torch_device
 
 if TYPE_CHECKING:
@@ -159,16 +161,22 @@ def train(
     progress: Progress,
     label: str,
     factor: int = 1,
+    origin: str = "",
 ) -> nn.Module:
     """Train `network` on crops of `sources` and return it in evaluation mode (averaged weights where `ema` is set).
 
-    Leaves `log.jsonl` and the full state in `workdir` and resumes from there.
+    Leaves `log.jsonl` and the full state in `workdir` and resumes from there; image files are decoded there once.
+
+    Args:
+        origin: hash of the weights that `network` starts from, where these do not come from the seed.
 
     Raises:
+        CheckpointError: `workdir` holds the state of another training.
         DataError: no pairs, or an image smaller than the crop.
         TrainingError: the loss or a gradient stays non-finite.
         MachineError: the device is missing or its memory is too small for one crop.
     """
+    sources = [mapped_pairs(pairs, workdir, f"pairs{i}") for i, pairs in enumerate(sources)]
     sampler = PairSampler(
         sources, mixing=settings.mixing, batch=settings.batch, crop=settings.crop, seed=seed, turn=settings.augment,
         factor=factor,
@@ -180,7 +188,7 @@ def train(
     with tf32(settings.precision == "tf32"):
         run_loop(
             run.step, parts, steps=settings.steps, workdir=workdir,
-            identity=identity(settings, seed, *(name for pairs in sources for name in pairs.names)),
+            identity=identity(settings, seed, origin, content(*sources)),
             progress=progress, label=label, log_every=settings.log_every, checkpoint_every=settings.checkpoint_every,
         )
     return (run.averaged or run.network).eval()

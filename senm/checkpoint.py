@@ -5,10 +5,9 @@ Noise models are kept in the authors' layout (safetensors), so that a checkpoint
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
-import tempfile
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,14 @@ from torch import Tensor, nn
 
 from senm.config import NetworkSettings, PairedNetworkSettings
 from senm.errors import CheckpointError
+from senm.files import write_atomically
 from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
 
-UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError)
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError, IndexError, TypeError,
+              AttributeError, struct.error, SafetensorError)
+"""What torch.load raises on files that are no checkpoint, or half of one."""
 
 # Ours -> the authors', applied in order to each parameter name.
 HEAD = [(r"\.mean\.", ".m."), (r"\.log_std\.", ".v.")]
@@ -78,7 +80,7 @@ def read_state_dict(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]
                 state = load_file(path)
             else:
                 state = torch.load(path, map_location="cpu", weights_only=True)
-        except (*UNREADABLE, SafetensorError) as error:
+        except UNREADABLE as error:
             reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
             raise CheckpointError(f"{path} cannot be read ({reason})", "a file of tensors only, not truncated",
                                   "download it again, or export its state dict as safetensors") from None
@@ -201,23 +203,17 @@ def level_to_authors(model: LevelNet) -> dict[str, Tensor]:
     return in_authors_layout(model, LEVEL_NAMES)
 
 
-def write_atomically(path: Path, write: Any) -> None:
-    """Call ``write(temporary_path)``, fsync, and rename to `path`, so that a kill leaves the old file or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        write(Path(name))
-        with open(name, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Whole training state (tensors and plain values), atomically."""
-    write_atomically(path, lambda temporary: torch.save(state, temporary))
+    """Whole training state (tensors and plain values), atomically.
+
+    Raises:
+        MachineError: the folder cannot be written, or the disk is full.
+    """
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+
+    write_atomically(path, write)
 
 
 def load_state(path: Path) -> dict[str, Any] | None:

@@ -6,11 +6,14 @@ number, and nothing else. On the CPU the resumed run equals the uninterrupted on
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,11 @@ from senm import seeding
 from senm.checkpoint import load_state, save_state
 from senm.compiled import arithmetic, training_pass
 from senm.config import NoiseModelSettings, PairedModelSettings, TrainSettings
+from senm.data.digest import content
 from senm.data.domains import Batch, Domains, DomainSampler
 from senm.distributed import Ranks, WholeBatchNorm, piece, whole_relativistic
-from senm.errors import MachineError, TrainingError
+from senm.errors import CheckpointError, MachineError, TrainingError
+from senm.files import only_one
 from senm.level import LevelNet
 from senm.losses import TERM_NAMES, Critic, Draws, Terms, auxiliary_scale, paired_terms, relativistic, semi_terms
 from senm.model import SeNMVAE
@@ -72,6 +77,7 @@ class Training:
         self.ranks.check(t.batch)
         if isinstance(settings, PairedModelSettings):
             domains = Domains(paired=domains.paired)
+        self.content = content(domains.paired, domains.source, domains.target)
         self.sampler = DomainSampler(domains, t.batch, t.crop, seeding.seed("crops", seed), weights=t.domain_weights)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeding.seed("init", seed))
@@ -241,38 +247,67 @@ class Training:
     def state(self) -> dict[str, Any]:
         """The whole state, for `save_state`."""
         saved = {name: part.state_dict() for name, part in self.parts().items()}
-        saved["settings"] = self.settings.model_dump_json()
-        return saved | {"step": self.step, "health": dict(vars(self.health))}
+        return saved | {"identity": self.identity, "step": self.step, "health": dict(vars(self.health))}
 
-    def load(self, state: dict[str, Any]) -> bool:
-        """Take over a saved state of the same settings; False (and no change) for another's."""
-        if state.get("settings") != self.settings.model_dump_json():
-            return False
+    @cached_property
+    def identity(self) -> str:
+        """Hash of what decides the weights after a given step: settings, seed and data."""
+        deciding = self.settings.model_dump(mode="json")
+        for name in ("iterations", "log_every", "checkpoint_every"):
+            del deciding["train"][name]
+        return hashlib.sha256(json.dumps([deciding, self.seed, self.content]).encode()).hexdigest()
+
+    def load(self, state: dict[str, Any], source: Path | str = "the saved state") -> None:
+        """Take over a saved state; it may be of a shorter training, which is then continued.
+
+        Raises:
+            CheckpointError: it belongs to other settings, another seed or other data, or to a longer training.
+        """
+        mend = f"choose another folder, or remove {source} to train anew"
+        if state.get("identity") != self.identity:
+            raise CheckpointError(f"{source} belongs to another training (settings, seed or data differ)",
+                                  "the state of this training", mend)
+        if int(state["step"]) > self.settings.train.iterations:
+            raise CheckpointError(f"{source} is at step {state['step']}",
+                                  f"at most {self.settings.train.iterations}, the iterations asked for", mend)
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
         self.step, self.health = int(state["step"]), Health(**state["health"])
         if self.health.micro_batches > 1:
             self.forward = self.model  # see `backward`
-        return True
 
     def run(self, workdir: Path, progress: Progress | None = None, observe: Callable[[Training, dict[str, float]], None]
             | None = None) -> Training:
-        """Train to the end, resuming from `workdir` where a state of these settings is there.
+        """Train to the end, resuming from `workdir` where a state of this training is there.
 
         Of several processes the first one reads and writes files and reports; the others need no `workdir`.
 
         Args:
             observe: called after each logged step, for TensorBoard and the like.
+
+        Raises:
+            CheckpointError: `workdir` holds the state of another training.
+            MachineError: another process trains in `workdir`, or it cannot be written.
+            TrainingError: the training cannot go on.
         """
-        first, t = self.ranks.rank == 0, self.settings.train
-        if first:
-            workdir.mkdir(parents=True, exist_ok=True)
-        saved = self.ranks.from_first(load_state(workdir / STATE) if first else None)
-        if saved is None or not self.load(saved):
-            self.step = 0
+        first = self.ranks.rank == 0
         progress = progress if progress and first else NullProgress()
-        if first:
-            trim_log(workdir / LOG, self.step)
+        with only_one(workdir) if first else nullcontext():
+            saved = self.ranks.from_first(load_state(workdir / STATE) if first else None)
+            if saved is not None:
+                self.load(saved, workdir / STATE)
+            if first:
+                trim_log(workdir / LOG, self.step)
+            self.run_steps(workdir, progress, observe)
+        self.ranks.wait()
+        for alarm in self.alarms():
+            progress.say(alarm)
+        return self
+
+    def run_steps(self, workdir: Path, progress: Progress, observe: Callable[[Training, dict[str, float]], None] | None
+                  ) -> None:
+        """The steps that are left, logged and saved by the first process."""
+        first, t = self.ranks.rank == 0, self.settings.train
         with progress.task("training the noise model", t.iterations) as task:
             task.advance(self.step)
             started = time.monotonic()
@@ -291,10 +326,6 @@ class Training:
                     self.check_collapse(logged)
                     if first:
                         save_state(workdir / STATE, self.state())
-        self.ranks.wait()
-        for alarm in self.alarms():
-            progress.say(alarm)
-        return self
 
     def alarms(self) -> list[str]:
         """What a user should know of a finished training, a sentence each."""
@@ -311,9 +342,20 @@ class Training:
 
     def check_collapse(self, logged: dict[str, float]) -> None:
         """Note layers whose degradation latent carries nothing: posterior and prior agree to the last digit."""
-        if self.step >= self.settings.loss.anneal_steps:
-            layers = {k: v for k, v in logged.items() if k.startswith("kl_zn/layer")}
-            self.health.collapsed_layers = [int(k[len("kl_zn/layer"):]) for k, v in layers.items() if v < COLLAPSED]
+        if self.step < self.settings.loss.anneal_steps:
+            return
+        found = [logged.get(f"kl_zn/layer{i}", math.inf) * each for i, each in enumerate(self.to_elements())]
+        self.health.collapsed_layers = [i for i, value in enumerate(found) if value < COLLAPSED]
+
+    def to_elements(self) -> list[float]:
+        """Factors from the logged KL of zn to its mean over the elements of each layer."""
+        crop = self.settings.train.crop
+        areas = [h * w for h, w in self.model.latent_shapes(crop, crop)]
+        if isinstance(self.model, PairedVAE):
+            return [3 * crop * crop / (self.model.settings.nf // 4 * area) for area in areas]
+        if self.settings.loss.reduction == "sum":
+            return [1 / (self.model.settings.zn_dim * area) for area in areas]
+        return [1.0] * len(areas)
 
 
 def learning_rate(t: TrainSettings, step: int) -> float:

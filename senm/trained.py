@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from senm import level as levels
 from senm.checkpoint import (
@@ -23,7 +23,6 @@ from senm.checkpoint import (
     paired_from_authors,
     read_state_dict,
     semi_from_authors,
-    write_atomically,
 )
 from senm.config import NoiseModelSettings, PairedModelSettings
 from senm.data.domains import Domains
@@ -31,6 +30,7 @@ from senm.data.levelled import level_of_pair
 from senm.data.pool import Images, Pairs
 from senm.device import torch_device
 from senm.errors import CheckpointError
+from senm.files import write_atomically
 from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
@@ -145,9 +145,13 @@ class Trained:
 
 
 def write_tensors(path: Path, state: dict[str, torch.Tensor], half: bool = False) -> None:
-    """A state dict as safetensors, atomically."""
+    """A state dict as safetensors, atomically.
+
+    Raises:
+        MachineError: the folder cannot be written, or the disk is full.
+    """
     kept = {k: v.cpu().to(torch.float16 if half else v.dtype).contiguous() for k, v in state.items()}
-    write_atomically(path, lambda temporary: save_file(kept, temporary))
+    write_atomically(path, lambda temporary: temporary.write_bytes(save(kept)))
 
 
 def read_json(folder: Path, name: str) -> Any:

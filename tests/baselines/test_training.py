@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
+from baselines.restorer import weights_hash
 from baselines.training import LOSSES, TrainingSettings, learning_rate, train
 from senm.errors import CheckpointError, MachineError, TrainingError
+from senm.files import only_one
 from senm.tensorboard import VARIABLE
 from tests.baselines.tiny import QUIET, Interrupt, pairs
 
@@ -26,11 +29,13 @@ def network(norm: bool = False) -> nn.Module:
 
 
 def run(
-    folder: Path, settings: TrainingSettings, net: nn.Module | None = None, progress: Any = QUIET
+    folder: Path, settings: TrainingSettings, net: nn.Module | None = None, progress: Any = QUIET,
+    sources: Any = None, origin: str = "",
 ) -> dict[str, Any]:
-    sources = [pairs(4), pairs(2, seed=9, prefix="other")]
+    sources = sources or [pairs(4), pairs(2, seed=9, prefix="other")]
     trained = train(
-        net or network(), sources, settings, seed=1, device="cpu", workdir=folder, progress=progress, label="train"
+        net or network(), sources, settings, seed=1, device="cpu", workdir=folder, progress=progress, label="train",
+        origin=origin,
     )
     return {name: value.clone() for name, value in trained.state_dict().items()}
 
@@ -74,6 +79,28 @@ def test_a_folder_of_another_training_is_refused(tmp_path: Path) -> None:
     run(tmp_path, TINY)
     with pytest.raises(CheckpointError, match="another training"):
         run(tmp_path, TINY.but(lr=1e-3))
+
+
+def test_other_images_of_the_same_names_are_another_training(tmp_path: Path) -> None:
+    run(tmp_path, TINY, sources=[pairs(4)])
+    run(tmp_path, TINY, sources=[pairs(4)])
+    with pytest.raises(CheckpointError, match="another training"):
+        run(tmp_path, TINY, sources=[pairs(4, seed=5)])
+
+
+def test_other_weights_to_start_from_are_another_training(tmp_path: Path) -> None:
+    for shift in (0.0, 1.0):
+        (tmp_path / str(shift)).mkdir()
+        save_file({name: value + shift for name, value in network().state_dict().items()},
+                  tmp_path / str(shift) / "model.safetensors")
+    run(tmp_path / "work", TINY, origin=weights_hash(tmp_path / "0.0"))
+    with pytest.raises(CheckpointError, match="another training"):
+        run(tmp_path / "work", TINY, origin=weights_hash(tmp_path / "1.0" / "model.safetensors"))
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    with only_one(tmp_path), pytest.raises(MachineError, match="another process is training"):
+        run(tmp_path, TINY)
 
 
 def test_a_broken_state_is_named(tmp_path: Path) -> None:

@@ -38,10 +38,6 @@ def two_processes(fabric, folder: Path) -> None:
         if name == "semi":  # stopped after two steps and taken up again, by processes that know nothing of it
             training.settings = settings.but(train={"iterations": 2})
             training.run(folder / name / str(fabric.global_rank))
-            if fabric.global_rank == 0:
-                state = torch.load(folder / name / "0" / STATE, weights_only=True)
-                state["settings"] = settings.model_dump_json()
-                torch.save(state, folder / name / "0" / STATE)
             training = Training(settings, domains(), seed=3, fabric=fabric)
         training.run(folder / name / str(fabric.global_rank))
         torch.save(weights(training), folder / f"{name}-{fabric.global_rank}.pt")
@@ -74,7 +70,7 @@ def test_two_processes_log_and_learn_what_one_does(ran: Path, tmp_path: Path, na
 
 
 def test_only_the_first_process_writes(ran: Path) -> None:
-    assert {p.name for p in (ran / "semi" / "0").iterdir()} == {LOG, STATE}
+    assert {p.name for p in (ran / "semi" / "0").iterdir()} == {LOG, STATE, "lock"}
     assert not (ran / "semi" / "1").exists()
     assert [json.loads(line)["step"] for line in (ran / "semi" / "0" / LOG).read_text().splitlines()] == [0, 1, 2, 3]
 

@@ -11,15 +11,16 @@ from senm.checkpoint import load_state, save_state
 from senm.config import AUTHORS, PAIRED_SMOKE, PAPER, SMOKE, NoiseModelSettings
 from senm.data.domains import Domains
 from senm.data.pool import ArrayImages, Pairs
-from senm.errors import DataError, TrainingError
+from senm.errors import CheckpointError, DataError, MachineError, TrainingError
+from senm.files import only_one
 from senm.train import LOG, STATE, Training, learning_rate
 
 TINY = SMOKE.but(train={"iterations": 8, "batch": 5, "milestones": (4, 6), "checkpoint_every": 3, "log_every": 1})
 
 
-def domains(p: int = 4, s: int = 4, t: int = 4) -> Domains:
+def domains(p: int = 4, s: int = 4, t: int = 4, shift: int = 0) -> Domains:
     rng = np.random.default_rng(0)
-    clean = rng.integers(40, 200, (12, 40, 40, 3), dtype=np.uint8)
+    clean = rng.integers(40, 200, (12, 40, 40, 3), dtype=np.uint8) + np.uint8(shift)
     noisy = np.clip(clean + rng.normal(0, 12, clean.shape), 0, 255).astype(np.uint8)
     names = [f"image{i}" for i in range(12)]
     c, n = ArrayImages(clean, names), ArrayImages(noisy, names)
@@ -66,10 +67,28 @@ def test_finished_training_is_not_repeated(tmp_path: Path) -> None:
     assert same(first, again.run(tmp_path))
 
 
+def test_a_finished_training_goes_on_to_more_iterations_as_if_never_stopped(tmp_path: Path) -> None:
+    Training(TINY.but(train={"iterations": 5}), domains(), seed=3).run(tmp_path / "longer")
+    longer = Training(TINY.but(train={"log_every": 3, "checkpoint_every": 2}), domains(), seed=3)
+    longer.run(tmp_path / "longer")
+    assert longer.step == 8 and same(longer, Training(TINY, domains(), seed=3).run(tmp_path / "whole"))
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    with only_one(tmp_path), pytest.raises(MachineError, match="another process is training"):
+        Training(TINY, domains(), seed=3).run(tmp_path)
+
+
 def test_a_state_of_other_settings_or_a_broken_one_is_not_taken_over(tmp_path: Path) -> None:
     Training(TINY, domains(), seed=3).run(tmp_path)
-    other = Training(TINY.but(loss={"lam": 1e-3}), domains(), seed=3)
-    assert not other.load(load_state(tmp_path / STATE))
+    kept = (tmp_path / STATE).read_bytes()
+    others = [Training(TINY.but(loss={"lam": 1e-3}), domains(), seed=3), Training(TINY, domains(), seed=4),
+              Training(TINY, domains(p=3), seed=3), Training(TINY, domains(shift=1), seed=3),
+              Training(TINY.but(train={"iterations": 7}), domains(), seed=3)]
+    for other in others:
+        with pytest.raises(CheckpointError, match="remove"):
+            other.run(tmp_path)
+    assert (tmp_path / STATE).read_bytes() == kept
     (tmp_path / STATE).write_bytes((tmp_path / STATE).read_bytes()[:1000])
     assert load_state(tmp_path / STATE) is None
 
@@ -168,3 +187,13 @@ def test_collapsed_layers_are_noted(tmp_path: Path) -> None:
     training.settings = training.settings.but(train={"lr": 1e-12})
     training.run(tmp_path)
     assert training.health.collapsed_layers == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("settings", "logged"), [
+    (TINY, 1.0), (TINY.but(loss={"reduction": "sum"}), 4 * 32 * 32), (PAIRED_SMOKE, 2 / 3),
+], ids=["means", "sums", "paired"])
+def test_a_layer_collapses_by_its_mean_over_elements(settings: NoiseModelSettings, logged: float) -> None:
+    training = Training(settings.but(loss={"anneal_steps": 0}), domains(), seed=0)
+    for per_element, found in ((1.01e-5, []), (0.99e-5, [0])):
+        training.check_collapse({"kl_zn/layer0": per_element * logged})
+        assert training.health.collapsed_layers == found
