@@ -37,21 +37,25 @@ from senm.paired import PairedVAE
 from senm.progress import NullProgress, Progress
 from senm.train import Training
 
-MOST_LEVELS = 512
+ENOUGH_LEVELS = 512
 Settings = NoiseModelSettings | PairedModelSettings
 
 
 def measured_levels(pairs: Pairs) -> list[float]:
-    """std(noisy - clean) of up to `MOST_LEVELS` pairs, in [0, 1] units."""
-    picked = range(0, len(pairs), max(1, len(pairs) // MOST_LEVELS))
-    return [level_of_pair(pairs, i) for i in picked]
+    """std(noisy - clean) of pairs, in [0, 1] units; see `spread` for which."""
+    return [level_of_pair(pairs, i) for i in spread(len(pairs))]
+
+
+def spread(count: int) -> range:
+    """All of `count` images, or from twice `ENOUGH_LEVELS` on at least so many of them, evenly spread."""
+    return range(0, count, max(1, count // ENOUGH_LEVELS))
 
 
 @torch.inference_mode()
 def predicted_levels(net: LevelNet, noisy: Images, crop: int, device: torch.device) -> list[float]:
-    """Predicted levels of up to `MOST_LEVELS` noisy images, from a centre crop of each, none below 0."""
+    """Predicted levels of noisy images (see `spread`), from a centre crop of each, none below 0."""
     found = []
-    for i in range(0, len(noisy), max(1, len(noisy) // MOST_LEVELS)):
+    for i in spread(len(noisy)):
         image = noisy[i]
         top, left = (max(0, (side - crop) // 2) for side in image.shape[:2])
         window = np.ascontiguousarray(image[top : top + crop, left : left + crop].transpose(2, 0, 1))
@@ -100,18 +104,20 @@ class Trained:
         """
         return levels.level_source(self.settings.level, self.levels, seed, clean)
 
-    def sample(self, clean: Images, *, seed: int = 0, device: str = "cpu", progress: Progress | None = None,
+    def sample(self, clean: Images, *, seed: int = 0, device: str | None = None, progress: Progress | None = None,
                level: float | None = None, **options: Any) -> Iterator[np.ndarray]:
         """Noisy uint8 (H, W, 3) images in the order of `clean`; noise depends on (seed, image name) only.
 
         Args:
+            device: where to compute; None stays where the network is.
             level: one level for all images; None draws each from the settings' source.
             options: of `senm.sample.sample_images` (batch, tile, temperature, precision, compile).
         """
         from senm.sample import sample_images
 
         chosen = self.level_of(seed, clean) if level is None else lambda name: float(level)
-        return sample_images(self.network, clean, levels=chosen, seed=seed, device=torch_device(device),
+        on = next(self.network.parameters()).device if device is None else torch_device(device)
+        return sample_images(self.network, clean, levels=chosen, seed=seed, device=on,
                              normalize=self.settings.normalize, progress=progress or NullProgress(), **options)
 
     def save(self, folder: Path, half: bool = False) -> None:

@@ -54,6 +54,24 @@ def test_the_level_scale_changes_the_noise_and_is_folded_to_the_bit(tmp_path: Pa
     assert not torch.allclose(made[2], made[0])
 
 
+def test_sampling_stays_on_the_device_of_the_network(semi: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    used = []
+    monkeypatch.setattr(sys.modules["senm.sample"], "sample_images", lambda *_, device, **__: used.append(str(device)))
+    semi.network.to("meta")
+    semi.sample(senm.api.pool(np.zeros((8, 8, 3), np.uint8)))
+    semi.sample(senm.api.pool(np.zeros((8, 8, 3), np.uint8)), device="cpu")
+    assert used == ["meta", "cpu"]
+
+
+@pytest.mark.parametrize(("count", "used"), [(0, 0), (7, 7), (1023, 1023), (1024, 512), (1600, 534)])
+def test_levels_are_measured_on_all_pairs_or_on_enough(count: int, used: int) -> None:
+    from senm.trained import spread
+
+    assert len(spread(count)) == used
+
+
 def descend(network: Any, x: torch.Tensor, noise: Any) -> torch.Tensor:
     return network.generate(x, 0.05, noise) if isinstance(network, senm.PairedVAE) else network.translate(
         x, 0.05, noise=noise)
