@@ -55,10 +55,10 @@ def test_the_level_scale_changes_the_noise_and_is_folded_to_the_bit(tmp_path: Pa
 
 
 def test_sampling_stays_on_the_device_of_the_network(semi: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
+    import importlib
 
     used = []
-    monkeypatch.setattr(sys.modules["senm.sample"], "sample_images", lambda *_, device, **__: used.append(str(device)))
+    monkeypatch.setattr(importlib.import_module("senm.sample"), "sample_images", lambda *_, device, **__: used.append(str(device)))
     semi.network.to("meta")
     semi.sample(senm.api.pool(np.zeros((8, 8, 3), np.uint8)))
     semi.sample(senm.api.pool(np.zeros((8, 8, 3), np.uint8)), device="cpu")
