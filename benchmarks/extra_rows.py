@@ -17,7 +17,7 @@ def with_extra_rows(specs: list[TableSpec], options: Options) -> list[TableSpec]
     """The tables with a row for each plugin, entry point and external folder that suits them.
 
     Raises:
-        UsageError: a plugin that cannot be imported, or one that suits none of the tables.
+        UsageError: a plugin that cannot be imported or suits none of the tables, or a row id that is taken.
     """
     systems = _systems(options)
     if not systems and not options.external:
@@ -25,13 +25,14 @@ def with_extra_rows(specs: list[TableSpec], options: Options) -> list[TableSpec]
     found = []
     used: set[str] = set()
     for spec in specs:
-        rows = []
+        rows: list[RowSpec] = []
         for name, system in systems.items():
             row = _own_row(name, system, spec)
             if row is not None:
                 rows.append(row)
                 used.add(name)
-        rows += [_external_row(name, folder, spec) for name, folder in options.external.items()]
+        rows += [_external_row(name, folder) for name, folder in options.external.items()]
+        _check_ids(spec, rows)
         found.append(replace(spec, rows=(*spec.rows, *rows)))
     for name, system in systems.items():
         if name not in used and options.plugins:
@@ -81,5 +82,15 @@ def _own_row(name: str, system: Any, spec: TableSpec) -> RowSpec | None:
     return None
 
 
-def _external_row(name: str, folder: Path, spec: TableSpec) -> RowSpec:
+def _check_ids(spec: TableSpec, rows: list[RowSpec]) -> None:
+    """Refuse a row whose id another row has: their replicates would be averaged into one."""
+    labels = {row.id: row.label for row in spec.rows}
+    for row in rows:
+        if row.id in labels:
+            found = f"{row.label!r} becomes the row {row.id!r}, which {spec.id} has already ({labels[row.id]!r})"
+            raise UsageError(found, "a name of its own", f"for example '{row.label} of mine'")
+        labels[row.id] = row.label
+
+
+def _external_row(name: str, folder: Path) -> RowSpec:
     return RowSpec(slug(name), name, "", external=str(folder), paper=False, note="a folder of images made elsewhere")

@@ -116,11 +116,11 @@ def from_strips(strips: Iterable[Strip]) -> tuple[NoiseStats, ...]:
 
 
 def sweeps(result: TableResult) -> tuple[Sweep, ...]:
-    """The panels of figure 7 from its table: the KL weight of a row is the first number of its label or id."""
+    """The panels of figure 7: the KL weight of a row of the paper is the first number of its label or id."""
     found = []
     for column in result.columns:
         points = []
-        for row in result.rows:
+        for row in (row for row in result.rows if row.paper):
             cell, weight = result.cell(row.id, column.id), _number(row.label) or _number(row.id)
             if cell is not None and cell.values and weight:
                 points.append((weight, cell.values))

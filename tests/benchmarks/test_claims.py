@@ -161,6 +161,8 @@ def test_lambda() -> None:
     assert one("f7-lambda", figure(("1e-7", "1e-6"))).ours == "holds"
     assert one("f7-lambda", figure(("1e-7", "1e-6", "1e-5"))).ours == "fails"
     assert one("f7-lambda", figure(("1e-7",))).ours == "fails"
+    others = {("lambda-x", "fid"): [1.0], ("lambda-1e-2", "fid"): [1.0]}
+    assert one("f7-lambda", figure(("1e-7", "1e-6")) | others).ours == "holds", "a user's row is no point of the figure"
     few = {place: v for place, v in figure(("1e-7",)).items() if place[0] == "lambda-1e-7"}
     assert one("f7-lambda", few).ours == "undecided"
 

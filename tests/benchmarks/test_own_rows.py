@@ -114,6 +114,23 @@ def test_a_plugin_that_suits_no_table_is_refused(
     assert "suits none of the tables" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("table", "names", "said"),
+    [
+        ("table1", ("DANet",), "becomes the row 'danet', which table1 has already ('DANet')"),
+        ("table1", ("C2N",), "becomes the row 'c2n'"),
+        ("table2", ("My model", "my-model"), "'my-model' becomes the row 'my-model'"),
+        ("figure7", ("lambda 1e-7",), "which figure7 has already"),
+    ],
+)
+def test_a_name_whose_row_is_taken_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str], table: str, names: tuple[str, ...], said: str
+) -> None:
+    given = [word for name in names for word in ("--external", f"{name}={place / 'tiny'}")]
+    assert call(place, table, *given) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("name", "found"), [("My model (v2)", "my-model-v2"), ("a", "a"), ("--", "row")])
 def test_a_row_id_is_made_from_any_name(name: str, found: str) -> None:
     assert slug(name) == found

@@ -251,7 +251,12 @@ def test_a_folder_without_a_run_is_named(tmp_path):
 
 
 def test_the_sweep_is_ordered_by_weight():
-    found = sweeps(result("figure7"))
+    figure = result("figure7")
+    theirs = figure.rows[0].model_copy(update={"label": "Model v2", "paper": False})
+    assert sweeps(figure.model_copy(update={"rows": (theirs, *figure.rows[1:])}))[0].points == (
+        sweeps(figure.model_copy(update={"rows": figure.rows[1:]}))[0].points
+    ), "a row of the user's has no weight"
+    found = sweeps(figure)
     assert [weight for weight, _ in found[0].points] == [10.0**-e for e in range(9, 2, -1)]
     assert all(len(values) == 3 for _, values in found[0].points)
 
