@@ -68,6 +68,16 @@ LEVEL_SCALE = Field(
 )
 
 
+def checked_ladder(nls: tuple[int, ...]) -> None:
+    """Refuse numbers of blocks that make no network, or one whose saved weights do not show its shape.
+
+    Raises:
+        SettingsError: no resolution, none at the first one, or a negative number.
+    """
+    if not nls or nls[0] < 1 or min(nls) < 0:
+        raise SettingsError(f"network.nls is {list(nls)}", "numbers of blocks by resolution, the first at least 1")
+
+
 class NetworkSettings(Settings):
     """Size of the semi-supervised network. L = nls[0] + 1 + nls[1] + ... layers."""
 
@@ -76,6 +86,13 @@ class NetworkSettings(Settings):
     nls: tuple[int, ...] = Field((2, 4), description="residual dense blocks at each resolution, shallowest first")
     growth: int = Field(32, ge=1, description="growth of a residual dense block")
     level_scale: float = LEVEL_SCALE
+
+    @model_validator(mode="after")
+    def _makes_a_network(self) -> Self:
+        checked_ladder(self.nls)
+        if len(self.nls) > 1 and self.nf % 4:
+            raise SettingsError(f"network.nf is {self.nf}", "a multiple of 4, as a pixel-shuffle needs")
+        return self
 
     @property
     def layers(self) -> int:
@@ -90,6 +107,11 @@ class PairedNetworkSettings(Settings):
     nls: tuple[int, ...] = Field((4, 4), description="residual dense blocks at each resolution, shallowest first")
     growth: int = Field(32, ge=1, description="growth of a residual dense block")
     level_scale: float = LEVEL_SCALE
+
+    @model_validator(mode="after")
+    def _makes_a_network(self) -> Self:
+        checked_ladder(self.nls)
+        return self
 
     @property
     def layers(self) -> int:
@@ -179,6 +201,30 @@ class TrainSettings(Settings):
     checkpoint_every: int = Field(5_000, ge=1)
 
 
+LEVEL_SIDE, CRITIC_SIDE, ALEXNET_SIDE = 16, 24, 31
+"""Sides in pixels below which a convolution or pooling of the level network, critic or LPIPS has nothing left."""
+
+
+def checked_crop(crop: int, resolutions: int, loss: LossSettings, level_net: bool) -> None:
+    """Refuse a training crop on which a network that the settings switch on cannot be computed.
+
+    Raises:
+        SettingsError: a crop too small for one of them, or no multiple of the noise model's stride.
+    """
+    stride = 2 ** (resolutions - 1)
+    if crop % stride:
+        raise SettingsError(f"train.crop is {crop}", f"a multiple of {stride}, as network.nls halves it "
+                            f"{resolutions - 1} times", f"set train.crop to {-(-crop // stride) * stride}")
+    for needed, side, whose, mend in (
+        (level_net, LEVEL_SIDE, "the level network", ""),
+        (loss.gan_weight > 0, CRITIC_SIDE, "the critic", ", or loss.gan_weight to 0"),
+        (loss.lpips_weight > 0, ALEXNET_SIDE, "LPIPS", ", or loss.lpips_weight to 0"),
+    ):
+        if needed and crop < side:
+            raise SettingsError(f"train.crop is {crop}", f"at least {side} pixels for {whose}",
+                                f"set train.crop to {-(-side // stride) * stride}{mend}")
+
+
 class NoiseModelSettings(Settings):
     """Everything that defines a trained SeNM-VAE."""
 
@@ -190,6 +236,11 @@ class NoiseModelSettings(Settings):
         json_schema_extra={"source": "code: log-linear shot/read line of SIDD; paper 3.2: 'the specified level'"},
     )
     normalize: bool = Field(False, description="shift generated images so that each channel keeps the clean mean")
+
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Self:
+        checked_crop(self.train.crop, len(self.network.nls), self.loss, level_net=True)
+        return self
 
 
 class PairedModelSettings(Settings):
@@ -203,6 +254,11 @@ class PairedModelSettings(Settings):
         json_schema_extra={"source": "code: an array measured per training image; paper: silent"},
     )
     normalize: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Self:
+        checked_crop(self.train.crop, len(self.network.nls), self.loss, level_net=False)
+        return self
 
 
 AUTHORS = NoiseModelSettings()

@@ -2,7 +2,19 @@
 
 import pytest
 
-from senm.config import AUTHORS, PAPER, PRESETS, SHORT, LossSettings, differences, preset, source_of
+from senm.config import (
+    AUTHORS,
+    PAIRED_SMOKE,
+    PAPER,
+    PRESETS,
+    SHORT,
+    SMOKE,
+    LossSettings,
+    Settings,
+    differences,
+    preset,
+    source_of,
+)
 from senm.errors import SettingsError
 
 
@@ -18,6 +30,41 @@ def test_wrong_type_and_range_are_refused_with_the_field_named() -> None:
         AUTHORS.but(train={"batch": "many"})
     with pytest.raises(SettingsError, match="LossSettings.lam"):
         AUTHORS.but(loss={"lam": -1.0})
+
+
+@pytest.mark.parametrize(("settings", "change", "sentence"), [
+    (SMOKE, {"train": {"crop": 33}}, r"crop is 33; expected: a multiple of 2.*set train\.crop to 34"),
+    (PAIRED_SMOKE, {"train": {"crop": 33}}, "a multiple of 2"),
+    (SMOKE, {"network": {"nls": [1] * 7}}, "a multiple of 64"),
+    (SMOKE, {"train": {"crop": 14}, "loss": {"gan_weight": 0}}, "at least 16 pixels for the level network"),
+    (SMOKE, {"train": {"crop": 22}}, r"at least 24 pixels for the critic.*or loss\.gan_weight to 0"),
+    (PAIRED_SMOKE, {"train": {"crop": 22}}, "at least 24 pixels for the critic"),
+    (SMOKE, {"train": {"crop": 30}, "loss": {"lpips_weight": 0.1}}, "at least 31 pixels for LPIPS.*crop to 32"),
+    (SMOKE, {"network": {"nf": 30}}, "nf is 30; expected: a multiple of 4"),
+    *((settings, {"network": {"nls": nls}}, "the first at least 1")
+      for settings in (SMOKE, PAIRED_SMOKE) for nls in ([], [0], [0, 1], [2, -1])),
+])
+def test_settings_that_no_network_can_be_trained_with_are_refused(
+    settings: Settings, change: dict, sentence: str
+) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        settings.but(**change)
+
+
+@pytest.mark.parametrize(("settings", "change"), [
+    (SMOKE, {"train": {"crop": 24}}),
+    (SMOKE, {"train": {"crop": 16}, "loss": {"gan_weight": 0}}),
+    (PAIRED_SMOKE, {"train": {"crop": 8}, "loss": {"gan_weight": 0}}),
+    (SMOKE, {"train": {"crop": 33}, "network": {"nls": [1], "nf": 6}}),
+    (SMOKE, {"network": {"nls": [1, 0]}}),
+    (PAIRED_SMOKE, {"network": {"nf": 6}}),
+])
+def test_the_smallest_settings_make_a_step(settings: Settings, change: dict) -> None:
+    from senm.train import Training
+    from tests.senm.test_train import domains
+
+    logged = Training(settings.but(**change), domains(), seed=0).run_step()
+    assert logged["paired/rec_y"] > 0
 
 
 def test_settings_are_frozen() -> None:
