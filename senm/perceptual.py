@@ -5,22 +5,48 @@ Source: R. Zhang et al., The unreasonable effectiveness of deep features as a pe
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from senm.errors import MachineError
+from senm.checkpoint import read_state_dict
+from senm.errors import CheckpointError, MachineError
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
 ALEXNET_URL = "download.pytorch.org/models/alexnet-owt-7be5be79.pth"
+ALEXNET_SHA256 = "7be5be79"
+"""How the published file's hash begins: all of it that is published, in the file's name."""
 
 
 def find_weights(name: str) -> Path | None:
     """A weight file by name: in the folder of SENM_WEIGHTS, else in torch's cache of downloads."""
     folders = [os.environ.get("SENM_WEIGHTS", ""), str(Path(torch.hub.get_dir()) / "checkpoints")]
     return next((Path(f) / name for f in folders if f and (Path(f) / name).is_file()), None)
+
+
+def published_trunk() -> dict[str, Tensor]:
+    """The published AlexNet weights.
+
+    Raises:
+        MachineError: they are not on this machine.
+        CheckpointError: the file of that name is another one.
+    """
+    path = find_weights(ALEXNET)
+    if path is None:
+        raise MachineError(
+            f"the LPIPS term needs {ALEXNET}, which is not here", "the file in SENM_WEIGHTS or torch's cache",
+            f"get {ALEXNET_URL}, or set loss.lpips_weight to 0",
+        )
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if not digest.startswith(ALEXNET_SHA256):
+        raise CheckpointError(f"{path} has sha256 {digest[:8]}...", f"{ALEXNET_SHA256}...",
+                              f"get {ALEXNET_URL} again, or set loss.lpips_weight to 0")
+    return read_state_dict(path)
 
 
 class Perceptual(nn.Module):
@@ -32,20 +58,15 @@ class Perceptual(nn.Module):
 
     Raises:
         MachineError: the published AlexNet weights are not on this machine.
+        CheckpointError: the file of that name is another one.
     """
 
-    def __init__(self, minus_one_one: bool, trunk: dict[str, Tensor] | None = None) -> None:
+    def __init__(self, minus_one_one: bool, trunk: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
         import lpips
 
         if trunk is None:
-            path = find_weights(ALEXNET)
-            if path is None:
-                raise MachineError(
-                    f"the LPIPS term needs {ALEXNET}, which is not here", "the file in SENM_WEIGHTS or torch's cache",
-                    f"get {ALEXNET_URL}, or set loss.lpips_weight to 0",
-                )
-            trunk = torch.load(path, map_location="cpu", weights_only=True)
+            trunk = published_trunk()
         self.distance = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
         slices = self.distance.net
         with torch.no_grad():

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from senm.config import PAPER, LossSettings, NetworkSettings, PairedModelSettings, PairedNetworkSettings
 from senm.data.domains import Batch
-from senm.errors import MachineError
+from senm.errors import CheckpointError, MachineError
 from senm.level import LevelNet, measured_level
 from senm.losses import Critic, Draws, annealing, auxiliary_scale, paired_terms, relativistic, semi_terms
 from senm.model import SeNMVAE
@@ -151,6 +151,9 @@ def test_perceptual_term_needs_weights_and_its_range_matters(tmp_path, monkeypat
 
     torch.manual_seed(0)
     torch.save(alexnet(weights=None).state_dict(), tmp_path / ALEXNET)
+    with pytest.raises(CheckpointError, match=r"has sha256 .*expected: 7be5be79"):
+        Perceptual(True)
+    monkeypatch.setattr("senm.perceptual.ALEXNET_SHA256", "")
     a, b = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
     one, two = Perceptual(False), Perceptual(True)
     assert one(a, b).shape == (2,) and float(one(a, a).abs().max()) == 0
