@@ -33,7 +33,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
     """Sort key that compares runs of digits as numbers: ``a2`` before ``a10``."""
-    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part)
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part)
 
 
 def list_images(folder: Path | str) -> list[Path]:
@@ -166,6 +166,24 @@ def write_bytes(path: Path, data: bytes) -> None:
         if name:
             Path(name).unlink(missing_ok=True)
         raise writing_failed(path, error) from error
+
+
+def writable(folder: Path) -> Path:
+    """`folder` itself, made where it is missing.
+
+    Raises:
+        MachineError: it is a file, or cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except FileExistsError as error:
+        raise MachineError(f"{folder} is not a folder", "a folder to write into", "choose another one") from error
+    except FileNotFoundError as error:  # of /proc and the like, where nothing can be made
+        raise MachineError(f"{folder} cannot be made", "a writable folder", "choose another one") from error
+    except OSError as error:
+        raise writing_failed(folder, error) from error
 
 
 def writing_failed(path: Path | str, error: OSError) -> MachineError:
