@@ -129,7 +129,8 @@ def test_steps_of_large_gradient_change_nothing_but_the_critic_and_are_counted()
     after = weights(training)
     assert training.health.skipped == 1
     assert all(torch.equal(before[k], after[k]) for k in before if not k.startswith("critic"))
-    assert any(not torch.equal(before[k], after[k]) for k in before if k.startswith("critic"))
+    learnt = {f"critic.{name}" for name, _ in training.critic.named_parameters()}
+    assert any(not torch.equal(before[k], after[k]) for k in learnt), "the critic has moments that change by themselves"
 
 
 def test_too_many_skipped_steps_stop_the_run_and_name_the_term(tmp_path: Path) -> None:
