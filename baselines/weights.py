@@ -28,6 +28,7 @@ class Release:
         name: how it is called here.
         file: file name that is looked for, in the folder and below.
         rows: (table, row id) that it can fill; empty for weights that only start a training.
+        starts: systems whose training goes on from it where their network has the maker's size at paper scale.
         maker: 'module:Class' of the system that reads it; '' where nothing here does.
         licence: licence of the weights' repository, '' where it states none.
         convention: metrics under which its published number was computed.
@@ -47,6 +48,7 @@ class Release:
     sha256: str = ""
     changes: dict[str, Any] = field(default_factory=dict)
     note: str = ""
+    starts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Found:
 
     @property
     def usable(self) -> bool:
-        """Whether the row can be evaluated from it."""
+        """Whether a row can be evaluated from it, or a training go on from it."""
         return self.path is not None and not self.problem and bool(self.release.maker)
 
     @property
@@ -80,7 +82,8 @@ _SMALL = {"depth": 20, "norm": False}
 
 RELEASES: tuple[Release, ...] = (
     Release("nafnet-sidd", "NAFNet-SIDD-width64.pth", (("table3", "nafnet"),), "baselines.nafnet:NAFNet", "MIT",
-            SSIM_3D, "github.com/megvii-research/NAFNet (README)", note="also the start of the fine-tuned rows"),
+            SSIM_3D, "github.com/megvii-research/NAFNet (README)", note="also the start of the fine-tuned row",
+            starts=("nafnet-finetune",)),
     Release("restormer-sidd", "real_denoising.pth", (("table3", "restormer"),), "baselines.pretrained:Restormer",
             "academic use only", SSIM_3D, "github.com/swz30/Restormer (Denoising)", note="needs spandrel_extra_arches"),
     Release("uformer-sidd", "Uformer_B.pth", (("table3", "uformer"),), "baselines.pretrained:Uformer", "MIT", SSIM_3D,
@@ -102,7 +105,8 @@ RELEASES: tuple[Release, ...] = (
     Release("dncnn-blind", "dncnn_color_blind.pth", (), "baselines.dncnn:DnCNN", "MIT", SSIM_2D,
             "github.com/cszn/KAIR (releases)", changes={"network": _SMALL}, note="trained on Gaussian noise"),
     Release("rrdb-psnr", "RRDB_PSNR_x4.pth", (), "baselines.esrgan:ESRGAN", "Apache-2.0", SR,
-            "github.com/xinntao/ESRGAN (README)", note="the start of every ESRGAN of tables 4 and 5"),
+            "github.com/xinntao/ESRGAN (README)", note="the start of every ESRGAN of tables 4 and 5",
+            starts=("esrgan",)),
     Release("esrgan", "RRDB_ESRGAN_x4.pth", (), "baselines.esrgan:ESRGAN", "Apache-2.0", SR,
             "github.com/xinntao/ESRGAN (README)", note="trained on bicubic reduction, not on either data set"),
     Release("fssr-aim", "AIM2019_TDSR.pth", (("table4", "fssr"),), "baselines.esrgan:ESRGAN", "MIT", SR,
@@ -180,6 +184,16 @@ def open_release(found: Found, device: str) -> Any:
 
     settings = maker.default_settings("paper")
     return open_published(maker, settings.but(**each.changes), found.path)
+
+
+def suits(each: Release, settings: Any) -> bool:
+    """Whether a training with these settings can start from a release: their networks have one size."""
+    import importlib
+
+    module, _, name = each.maker.partition(":")
+    maker = getattr(importlib.import_module(module), name)
+    theirs = maker.default_settings("paper").but(**each.changes)
+    return bool(theirs.network == settings.network)
 
 
 def _authors(path: Path, paired: bool, device: str) -> Any:

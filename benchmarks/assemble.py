@@ -111,7 +111,9 @@ def _row(plans: list[RowPlan], cells: tuple[Cell, ...]) -> Row:
     filled = planned.filled
     if filled not in ("quoted", "none") and not any(cell.state == "measured" for cell in mine):
         filled = "none"
-    return Row(id=row.id, label=row.label, paired=row.paired, filled=filled, note=row.note, paper=row.paper)
+    start = "goes on from published weights" if planned.start is not None else ""
+    note = "; ".join(part for part in (row.note, start) if part)
+    return Row(id=row.id, label=row.label, paired=row.paired, filled=filled, note=note, paper=row.paper)
 
 
 def _cell(

@@ -33,9 +33,21 @@ def deviations(plan: TablePlan, scale: Scale, metrics: Mapping[str, str] | None 
         found.append(f"measured on the first {scale.validation_images} validation images")
     for column, metric in (metrics or {}).items():
         found.append(f"column {column}: {metric}, because the published network of the paper's metric is not at hand")
+    found += _starts(plan)
     for system, steps in _by_system(plan.steps()).items():
         found += _of_system(system, steps, plan)
     return tuple(dict.fromkeys(found))
+
+
+def _starts(plan: TablePlan) -> list[str]:
+    """Which trainings go on from published weights: what is measured then is not all trained here."""
+    started = [(planned, planned.start) for planned in plan.rows]
+    return [
+        f"{planned.row.label}: its restorer goes on from {start.label.removeprefix('train ')}"
+        f" (sha256 {start.params['sha256'][:12]})"
+        for planned, start in started
+        if start is not None
+    ]
 
 
 def _by_system(steps: list[Step]) -> dict[str, list[Step]]:

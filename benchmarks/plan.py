@@ -38,6 +38,12 @@ class RowPlan:
         images = step.inputs.get("images") if step else None
         return images.inputs.get("model") if images else None
 
+    @property
+    def start(self) -> Step | None:
+        """The published weights from which the training of the row's restorer goes on, where it does."""
+        step = self.network.inputs.get("start") if self.network else None
+        return step if step is not None and step.kind == "weights" else None
+
 
 @dataclass(frozen=True)
 class TablePlan:
@@ -122,6 +128,7 @@ class Planner:
         fd: name of the Frechet distance that this machine can compute, 'fid' or 'fd_random'.
         released: identity -> sha256 of released checkpoints that may stand in for trainings.
         weights: (table, row) -> published weights (`baselines.weights.Found`) that fill a row.
+        starts: system -> published weights from which its training goes on, where its network has their size.
     """
 
     def __init__(
@@ -131,9 +138,10 @@ class Planner:
         fd: str = "fid",
         released: Mapping[str, str] | None = None,
         weights: Mapping[tuple[str, str], Any] | None = None,
+        starts: Mapping[str, Any] | None = None,
     ) -> None:
         self.data, self.scale, self.fd = data, scale, fd
-        self.released, self.weights = released or {}, weights or {}
+        self.released, self.weights, self.starts = released or {}, weights or {}, starts or {}
 
     def table(self, spec: TableSpec, rows: Iterable[RowSpec], seeds: Iterable[int]) -> TablePlan:
         """The table with these rows planned for these replicates."""
@@ -245,8 +253,9 @@ class Planner:
         inputs: dict[str, Step] = {}
         if spec.pool and noise is not None:
             inputs["synthetic"] = self.sample(noise, spec.pool, seed)
-        if spec.start is not None:
-            inputs["start"] = self.fit_restorer(spec.start, None, seed)
+        start = self.start(spec, settings, seed)
+        if start is not None:
+            inputs["start"] = start
         pairs = limited(Mix(spec.pairs, 0, 0), self.data).paired
         parts = [] if pairs == 0 else [f"{'all' if pairs is None else pairs} pairs"]
         if "synthetic" in inputs and noise is not None:
@@ -265,9 +274,18 @@ class Planner:
                 seed,
                 inputs,
                 ("benchmarks.steps", module_of(spec.system)),
-                cost={"iterations": iterations(settings)},
+                cost={"iterations": iterations(settings, started="start" in inputs)},
             )
         )
+
+    def start(self, spec: Restoration, settings: Any, seed: int) -> Step | None:
+        """What a restorer's training goes on from: published weights where they fit, else the row's own training."""
+        from baselines.weights import suits
+
+        found = self.starts.get(spec.system)
+        if found is not None and suits(found.release, settings):
+            return self.published(found)
+        return None if spec.start is None else self.fit_restorer(spec.start, None, seed)
 
     def restore(self, network: Step, split: str = "validation", exact: bool = False) -> Step:
         """Restore the noisy images of a split; `exact` outputs are not rounded to 8 bit where the system can."""
@@ -321,9 +339,16 @@ class Planner:
         return replace(step, released=digest, label=step.label.replace("train ", "released ", 1)) if digest else step
 
 
-def iterations(settings: Settings) -> int:
-    """Training steps of a system's settings over all its stages, 0 for one that is fitted in closed form."""
-    return sum(int(v) for path, v in settings.flat().items() if path.rpartition(".")[2] in ("iterations", "steps"))
+def iterations(settings: Settings, started: bool = False) -> int:
+    """Training steps of a system's settings over all its stages, 0 for one that is fitted in closed form.
+
+    A training that is `started` from other weights leaves out the stage 'psnr', which only makes such weights.
+    """
+    return sum(
+        int(value)
+        for path, value in settings.flat().items()
+        if path.rpartition(".")[2] in ("iterations", "steps") and not (started and path.startswith("psnr."))
+    )
 
 
 def why_quoted(row: RowSpec) -> str:

@@ -17,6 +17,7 @@ from benchmarks.tables import NAMES, RowSpec, TableSpec, table
 from senm.errors import UsageError, unknown
 
 if TYPE_CHECKING:
+    from baselines.weights import Found
     from benchmarks.execute import Outcome
     from benchmarks.record import TableResult
     from benchmarks.store import Store
@@ -109,7 +110,7 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
     store = Store(options.store)
     fd = "fd_random" if METRICS["fid"].missing() else "fid"
     released = by_identity() if size.released and not options.retrain else {}
-    weights = _weights(options, progress)
+    weights, starts = _weights(options, progress)
     loaded: dict[tuple[str, bool], datasets.Data] = {}
     plans: list[TablePlan] = []
     for spec in specs:
@@ -123,21 +124,26 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
                 if run
                 else datasets.foresee(source, size.name, spec.task, store)
             )
-        planner = Planner(loaded[place], size, fd, released, weights)
+        planner = Planner(loaded[place], size, fd, released, weights, starts)
         plans.append(planner.table(spec, rows[spec.id], options.seeds))
     return Prepared(Plan(tuple(plans), size, options.seeds), store, fd, skipped)
 
 
-def _weights(options: Options, progress: Progress) -> dict[tuple[str, str], object]:
-    """Published weights of `--weights` by the rows that they fill; says what is missing and where to get it."""
+def _weights(options: Options, progress: Progress) -> tuple[dict[tuple[str, str], Found], dict[str, Found]]:
+    """Published weights of `--weights` by the rows that they fill and by the systems whose training they start.
+
+    Says what is missing and where to get it.
+    """
     if options.weights is None:
-        return {}
+        return {}, {}
     from baselines.weights import scan
 
     found = scan(options.weights)
     for each in found:
         progress.say(each.sentence)
-    return {place: each for each in found if each.usable for place in each.release.rows}
+    usable = [each for each in found if each.usable]
+    rows = {place: each for each in usable for place in each.release.rows}
+    return rows, {system: each for each in usable for system in each.release.starts}
 
 
 def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:

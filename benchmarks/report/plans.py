@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from benchmarks.store import Store
 
 WORDS = {
+    "weights": "published networks read",
     "fit": "noise models trained",
     "sample": "sets of noisy images",
     "fit-restorer": "restorers trained",

@@ -93,6 +93,35 @@ def test_a_released_denoiser_opens_and_restores(tmp_path: Path) -> None:
         weights.open_release(found(tmp_path, "lud-vae-dncnn"), "cpu")
 
 
+def test_a_published_start_is_what_a_training_goes_on_from(tmp_path: Path) -> None:
+    from baselines.esrgan import ESRGAN
+    from benchmarks.execute import Runner
+    from benchmarks.plan import Planner
+    from benchmarks.steps import Bench
+    from benchmarks.store import Store
+    from tests.benchmarks.test_plan import BIG, scale
+
+    settings = ESRGAN.default_settings("paper")
+    published = ESRGAN.initialised(settings, 7).state_dict()
+    torch.save({"params": published}, tmp_path / "RRDB_PSNR_x4.pth")
+    step = Planner(BIG, scale("paper")).published(found(tmp_path, "rrdb-psnr"))
+    folder = Runner(Store(tmp_path / "store"), Bench("cpu", {})).need(step) / "model"
+    started = ESRGAN.initialised(settings, 0, folder).state_dict()
+    assert all(torch.equal(value, started[name]) for name, value in published.items())
+
+
+def test_a_start_suits_networks_of_its_size_only() -> None:
+    from baselines.esrgan import ESRGAN
+    from baselines.nafnet import NAFNetFineTune
+
+    starts = [each for each in weights.RELEASES if each.starts]
+    assert {system for each in starts for system in each.starts} == {"nafnet-finetune", "esrgan"}
+    for system, name in ((ESRGAN, "rrdb-psnr"), (NAFNetFineTune, "nafnet-sidd")):
+        each = weights.release(name)
+        fits = [weights.suits(each, system.default_settings(size)) for size in ("smoke", "short", "paper")]
+        assert fits == [False, False, True]
+
+
 def test_a_release_without_a_network_here_stays_quoted(tmp_path: Path) -> None:
     (tmp_path / "DANet.pt").write_bytes(b"abc")
     here = found(tmp_path, "danet")

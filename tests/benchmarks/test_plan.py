@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from baselines.weights import Found, release
+from benchmarks.assemble import _row
 from benchmarks.datasets import ROLES, Data, fits, parse
+from benchmarks.deviations import deviations
+from benchmarks.options import Options
 from benchmarks.plan import Plan, Planner, RowPlan, limited, settings_of
+from benchmarks.record import Cell
 from benchmarks.scale import scale
+from benchmarks.session import prepare
 from benchmarks.tables import NAMES, Mix, table
 from senm.errors import SettingsError, UsageError
+from senm.progress import NullProgress
 
 BIG = Data("sidd", "f", dict(zip(ROLES, (96_000, 48_000, 48_000, 96_000, 1280, 1280), strict=True)))
 SMALL = Data("embedded", "g", dict(zip(ROLES, (20, 12, 12, 20, 6, 0), strict=True)), {10: 2, 96: 8, 960: 20})
@@ -112,6 +120,41 @@ def test_published_weights_fill_a_quoted_row() -> None:
     plan = plans("table3", weights={("table3", "restormer"): found})
     assert row(plan, "restormer").filled == "released weights"
     assert row(plan, "restormer").network.kind == "weights"
+
+
+STARTS = {system: Found(release(name), Path("there"), "abcdef0123456789")
+          for system, name in (("nafnet-finetune", "nafnet-sidd"), ("esrgan", "rrdb-psnr"))}  # fmt: skip
+
+
+def test_published_starts_take_the_place_of_the_trainings_that_make_starts() -> None:
+    plan = plans("table3", size="paper", starts=STARTS)
+    tuned = row(plan, "senm-nafnet")
+    assert tuned.network.inputs["start"].kind == "weights" and tuned.filled == "trained"
+    assert tuned.start.params["release"] == "nafnet-sidd"
+    said = deviations(plan.tables[0], scale("paper"))
+    assert any("SeNM-VAE: its restorer goes on from nafnet (published weights NAFNet-SIDD" in line for line in said)
+    assert row(plans("table3", size="paper"), "senm-nafnet").network.inputs["start"].kind == "fit-restorer"
+    enlarged = plans("table4", size="paper", starts=STARTS)
+    for name in ("esrgan", "senm"):
+        assert row(enlarged, name).start.params["release"] == "rrdb-psnr"
+        assert row(enlarged, name).network.cost == {"iterations": 60_000}, "no PSNR stage is left to train"
+    assert row(plans("table4", size="paper"), "esrgan").network.cost == {"iterations": 260_000}
+
+
+def test_a_folder_of_published_weights_gives_the_starts(tmp_path: Path) -> None:
+    (tmp_path / "RRDB_PSNR_x4.pth").write_bytes(b"weights")
+    options = Options(scale="paper", data=("aim19:absent",), weights=tmp_path, store=tmp_path / "store")
+    ready = prepare(["table4"], options, NullProgress(), run=False)
+    assert row(ready.plan, "senm").start.local["file"] == str(tmp_path / "RRDB_PSNR_x4.pth")
+    shown = _row([row(ready.plan, "senm")], (Cell(row="senm", column="psnr", state="measured"),))
+    assert shown.note == "goes on from published weights" and shown.filled == "trained"
+
+
+def test_published_starts_are_left_alone_where_networks_have_another_size() -> None:
+    for name in ("table3", "table4"):
+        with_files, without = plans(name, size="short", starts=STARTS), plans(name, size="short")
+        assert [step.key for step in with_files.steps()] == [step.key for step in without.steps()]
+        assert not any(r.start for r in with_files.tables[0].rows)
 
 
 def test_the_frechet_distance_is_the_one_that_can_be_computed() -> None:
