@@ -186,7 +186,7 @@ class Planner:
             "weights",
             f"train {maker} (published weights {each.file})",
             {"release": each.name, "sha256": found.sha256, "system": maker},
-            sources=("benchmarks.external_rows", "baselines.weights"),
+            sources=("benchmarks.external_rows", "baselines.weights", module_of(maker)),
             local={"file": str(found.path)},
         )
 
@@ -310,22 +310,27 @@ class Planner:
         return self.evaluate("restoration", row, self.restore(network, exact=exact), metrics, seed)
 
     def evaluate(self, kind: str, row: RowSpec, images: Step | None, metrics: Iterable[str], seed: int) -> Step:
-        """Measure generated images against real ones, or restored images against clean ones."""
+        """Measure generated images against real ones, or restored images against clean ones.
+
+        Metrics whose networks this machine lacks are in the key, so that they are measured once their weights are here.
+        """
         from benchmarks.metrics import METRICS
 
         wanted = [self.fd if name == "fid" else name for name in metrics]
         form = "distribution" if kind == "noise" else "pairwise"
         chosen = [name for name in dict.fromkeys(wanted) if METRICS[name].kind == form]
         modules = {"benchmarks.metrics." + METRICS[name].target.partition(":")[0] for name in chosen}
+        absent = [name for name in chosen if METRICS[name].missing()]
+        lacking = {"lacking": absent} if absent else {}
         limit = self.scale.validation_images
         subject = images.label.partition(" images ")[2].partition(" ")[2] if images else "the real images themselves"
         return Step(
             "evaluate",
             f"measure {'noise of' if kind == 'noise' else 'restoration by'} {subject}",
-            {"kind": kind, "metrics": chosen, "split": "validation", "images": limit, **self._data()},
+            {"kind": kind, "metrics": chosen, **lacking, "split": "validation", "images": limit, **self._data()},
             seed,
             {"images": images} if images else {},
-            ("benchmarks.steps", *sorted(modules)),
+            ("benchmarks.measure", "benchmarks.metrics", *sorted(modules)),
             cost={"images": self.data.counts["validation"] if limit is None else limit},
         )
 

@@ -16,6 +16,7 @@ from benchmarks.plan import Plan, Planner, RowPlan, limited, settings_of
 from benchmarks.record import Cell
 from benchmarks.scale import scale
 from benchmarks.session import prepare
+from benchmarks.step import closure
 from benchmarks.tables import NAMES, Mix, table
 from senm.errors import SettingsError, UsageError
 from senm.progress import NullProgress
@@ -155,6 +156,26 @@ def test_published_starts_are_left_alone_where_networks_have_another_size() -> N
         with_files, without = plans(name, size="short", starts=STARTS), plans(name, size="short")
         assert [step.key for step in with_files.steps()] == [step.key for step in without.steps()]
         assert not any(r.start for r in with_files.tables[0].rows)
+
+
+def test_a_metric_is_measured_once_its_weights_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("SENM_WEIGHTS", str(tmp_path))
+    before = row(plans("table4"), "esrgan").evaluations["restoration"]
+    assert before.params["lacking"] == ["lpips_alex"]
+    (tmp_path / "alexnet-owt-7be5be79.pth").write_bytes(b"")
+    after = row(plans("table4"), "esrgan").evaluations["restoration"]
+    assert after.key != before.key and "lacking" not in after.params
+    assert after.inputs["images"].key == before.inputs["images"].key
+    assert "lacking" not in row(plans("table2"), "drunet-10").evaluations["restoration"].params
+
+
+def test_keys_follow_the_code_that_measures_and_the_code_that_reads_published_weights() -> None:
+    measured = closure(row(plans("table4"), "esrgan").evaluations["restoration"].sources)
+    wanted = {"benchmarks.measure", "benchmarks.metrics", "benchmarks.steps", "benchmarks.metrics.pairwise"}
+    assert wanted <= set(measured)
+    found = Found(release("c2n-sidd"), Path("there"), "ab")
+    assert "baselines.c2n" in closure(Planner(SMALL, scale("smoke")).published(found).sources)
 
 
 def test_the_frechet_distance_is_the_one_that_can_be_computed() -> None:
