@@ -74,11 +74,12 @@ def _substitutes(before: tuple[Column, ...], after: tuple[Column, ...]) -> dict[
 
 
 def _notes(columns: tuple[Column, ...]) -> list[str]:
+    from benchmarks.frechet import why_random
     from benchmarks.metrics import METRICS
 
     lacking = []
     if any(column.metric == "fd_random" for column in columns):
-        reason = portable(METRICS["fid"].missing())
+        reason = portable(why_random())
         lacking.append(f"FD-random stands in for FID and is never compared with a printed FID. {reason}.")
     for column in columns:
         if column.metric in METRICS and (missing := METRICS[column.metric].missing()):

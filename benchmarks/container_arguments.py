@@ -15,7 +15,7 @@ APP = "/app"
 RUNS, STORE = f"{APP}/results/runs", f"{APP}/results/store"
 SHIPPED = ("checkpoints", "accepted", "scores.json")
 """What tables read of results/ besides the reference, mounted and not copied into the image."""
-ENVIRONMENT = ("OMP_NUM_THREADS", "NO_COLOR", "COLUMNS", "CUBLAS_WORKSPACE_CONFIG")
+ENVIRONMENT = ("OMP_NUM_THREADS", "NO_COLOR", "COLUMNS", "CUBLAS_WORKSPACE_CONFIG", "SENM_FRECHET")
 
 
 @dataclass

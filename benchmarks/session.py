@@ -103,12 +103,12 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
     if len(skipped) == len(specs):
         raise UsageError(next(iter(skipped.values())))
 
-    from benchmarks.metrics import METRICS
+    from benchmarks import frechet
     from benchmarks.released import by_identity
     from benchmarks.store import Store
 
     store = Store(options.store)
-    fd = "fd_random" if METRICS["fid"].missing() else "fid"
+    fd = frechet.chosen()
     released = by_identity() if size.released and not options.retrain else {}
     weights, starts = _weights(options, progress)
     loaded: dict[tuple[str, bool], datasets.Data] = {}

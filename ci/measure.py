@@ -6,12 +6,14 @@ Each is a process of its own, so that nothing of one can change the other. `pyth
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.frechet import RANDOM, VARIABLE
 from ci.gate import GOLDEN, RUNS, SPEED, TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +50,10 @@ def commands(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the measurements in turn; the first that fails ends it with its exit code."""
+    """Run the measurements in turn; the first that fails ends it with its exit code.
+
+    The FID column holds FD-random, with or without Inception weights, so that drift is judged in one convention.
+    """
     parser = argparse.ArgumentParser(prog="python -m ci.measure", description="Measure what the gate judges.")
     parser.add_argument("--scale", default="smoke")
     parser.add_argument("--seeds", default="0")
@@ -58,9 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="golden,drift,speed")
     given = parser.parse_args(arguments)
     (given.runs / "gate").mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, VARIABLE: RANDOM}
     for command in commands(given.scale, given.seeds, given.runs, given.store, given.device, given.only.split(",")):
         started = time.monotonic()
-        code = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL).returncode
+        code = subprocess.run(
+            command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL, env=environment
+        ).returncode
         print(f"{' '.join(command[1:])}: exit {code} after {time.monotonic() - started:.0f} s", file=sys.stderr)
         if code:
             return code

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from baselines.weights import Found, release
+from benchmarks import frechet
 from benchmarks.assemble import _row
 from benchmarks.datasets import ROLES, Data, fits, parse
 from benchmarks.deviations import deviations
@@ -182,6 +183,26 @@ def test_the_frechet_distance_is_the_one_that_can_be_computed() -> None:
     planner = Planner(SMALL, scale("smoke"), "fd_random")
     step = planner.row(table("table1"), table("table1").row("gaussian"), 0).evaluations["noise"]
     assert "fd_random" in step.params["metrics"] and "fid" not in step.params["metrics"]
+
+
+def test_random_features_can_be_asked_for_where_fid_could_be_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENM_WEIGHTS", str(tmp_path))
+    (tmp_path / "weights-inception-2015-12-05-6726825d.pth").write_bytes(b"")
+    monkeypatch.delenv("SENM_FRECHET", raising=False)
+    assert frechet.chosen() == "fid"
+    monkeypatch.setenv("SENM_FRECHET", "fd_random")
+    options = Options(scale="smoke", data=("sidd:absent",), rows=("gaussian",), store=tmp_path / "store")
+    ready = prepare(["table1"], options, NullProgress(), run=False)
+    assert ready.fd == "fd_random"
+    assert "fd_random" in row(ready.plan, "gaussian").evaluations["noise"].params["metrics"]
+    said = deviations(ready.plan.tables[0], scale("smoke"), {"fid": "fd_random"})
+    assert "column fid: fd_random, because it was asked for" in said
+    assert "SENM_FRECHET asked for FD-random" in frechet.why_random()
+    monkeypatch.setenv("SENM_FRECHET", "fd-random")
+    with pytest.raises(UsageError, match="fid or fd_random"):
+        prepare(["table1"], options, NullProgress(), run=False)
 
 
 def test_changes_reach_nested_settings_and_unknown_ones_are_refused() -> None:

@@ -83,6 +83,13 @@ def test_measuring_covers_every_gate_and_stops_at_a_failure(tmp_path: Path, monk
     assert measure.main(["--runs", str(tmp_path)]) == 5
 
 
+def test_drift_is_measured_in_one_convention_on_every_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = f"import os, pathlib; pathlib.Path({str(tmp_path / 'said')!r}).write_text(os.environ['SENM_FRECHET'])"
+    monkeypatch.setattr(measure, "commands", lambda *args: [[sys.executable, "-c", script]])
+    assert measure.main(["--runs", str(tmp_path)]) == 0
+    assert (tmp_path / "said").read_text() == "fd_random"
+
+
 def test_the_copy_holds_what_gate_and_tests_need(tmp_path: Path) -> None:
     mutation_test.copy_tree(tmp_path)
     for name in ("senm/model.py", "ci/gate.py", "tests/ci/test_gate.py", "pyproject.toml"):
