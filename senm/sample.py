@@ -1,12 +1,16 @@
-"""The sampler: noisy images from clean ones, in batches or tiles; an image's noise depends on seed and name only."""
+"""The sampler: noisy images from clean ones, in batches or tiles; an image's noise depends on seed and name only.
+
+Clean images from noisy ones go the same way, without a draw.
+"""
 
 from __future__ import annotations
 
+import math
 import sys
 import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,12 +20,13 @@ from torch import Tensor
 
 from senm.data.pool import Images
 from senm.engine import Engine
-from senm.errors import SettingsError
+from senm.errors import MachineError, SettingsError
 from senm.level import keep_mean
 from senm.memory import bounded_memory
-from senm.noise import Network
+from senm.model import SeNMVAE
+from senm.noise import Lazy, Network, Window
 from senm.progress import NullProgress, Progress
-from senm.tiling import automatic_side, overlap, tiles
+from senm.tiling import automatic_side, budget, overlap, tiles
 
 NARROW = 16
 """Networks of up to so many features stay far below the memory that tiles are cut for, whatever is kept."""
@@ -52,25 +57,49 @@ def sample_images(
         model: either network; it is copied to `device`.
         levels: degradation level of an image by name, a standard deviation in [0, 1] units.
         seed: with an image's name it decides the image's noise.
-        batch: images at once; it changes speed and memory only.
-        tile: side in pixels of the tiles' cores; None cuts only images too large for memory, 0 never cuts.
+        batch: images at once, which changes speed and memory; on a GPU, where rounding depends on it, also single
+            pixels by one level. None takes as many of their size as memory is sure to hold.
+        tile: side in pixels of the tiles' cores; None cuts only images too large for memory, 0 never cuts. Tiles
+            change nothing but the rounding of single pixels, by one level.
         temperature: factor on the drawn degradation latent.
         normalize: keep each channel's mean of the clean image.
         precision: 'float32', 'tf32' or 'bf16', see `senm.engine`.
         compile: use torch.compile where a compiler is at hand.
 
     Raises:
-        SettingsError: an unknown precision, or a negative tile or batch.
+        SettingsError: an unknown precision, or a batch, tile, temperature or level out of range.
+        MachineError: the GPU's memory does not hold one image or tile.
     """
-    if (batch is not None and batch < 1) or (tile is not None and tile < 0):
-        raise SettingsError(f"batch is {batch} and tile is {tile}", "a batch of at least 1 and a tile of at least 0")
+    check_tile(tile)
+    if batch is not None and batch < 1:
+        raise SettingsError(f"batch is {batch}", "at least 1")
+    check_noise(None, temperature)
     engine = Engine(model, device, precision, compile)
-    batch = batch or BATCH.get(engine.device.type, 4)
-    return _sampled(engine, clean, levels, seed, batch, tile, temperature, normalize, progress or NullProgress())
+    kind = engine.device.type
+    plan = batches(clean, batch) if batch else batches(clean, BATCH.get(kind, 4), budget(engine.network, kind))
+    return _sampled(engine, clean, plan, levels, seed, tile, temperature, normalize, progress or NullProgress())
 
 
-def _sampled(engine: Engine, clean: Images, levels: Callable[[str], float], seed: int, batch: int, tile: int | None,
-             temperature: float, normalize: bool, progress: Progress) -> Iterator[np.ndarray]:
+def check_tile(tile: int | None) -> None:
+    """Refuse a negative side of tiles (SettingsError)."""
+    if tile is not None and tile < 0:
+        raise SettingsError(f"tile is {tile}", "a side in pixels, or 0 for whole images")
+
+
+def check_noise(level: float | None, temperature: float = 1.0) -> None:
+    """Refuse a level or temperature that no noise has.
+
+    Raises:
+        SettingsError: the level is not from 0 to 1, or the temperature negative or infinite; neither may be NaN.
+    """
+    if level is not None and not 0 <= level <= 1:
+        raise SettingsError(f"the level is {level}", "a standard deviation from 0 to 1, where white is 1")
+    if not 0 <= temperature < math.inf:
+        raise SettingsError(f"the temperature is {temperature}", "a finite number of at least 0")
+
+
+def _sampled(engine: Engine, clean: Images, plan: Iterator[list[int]], levels: Callable[[str], float], seed: int,
+             tile: int | None, temperature: float, normalize: bool, progress: Progress) -> Iterator[np.ndarray]:
     done: dict[int, np.ndarray] = {}
     following = 0
 
@@ -78,7 +107,6 @@ def _sampled(engine: Engine, clean: Images, levels: Callable[[str], float], seed
         return np.stack([clean[i] for i in chosen])
 
     with ThreadPoolExecutor(1, "read") as reader, progress.task("sampling", len(clean)) as task:
-        plan = batches(clean, batch)
         chosen = next(plan, None)
         upcoming = reader.submit(read, chosen) if chosen else None
         while chosen and upcoming:
@@ -86,14 +114,40 @@ def _sampled(engine: Engine, clean: Images, levels: Callable[[str], float], seed
             after = next(plan, None)
             upcoming = reader.submit(read, after) if after else None
             names = [clean.names[i] for i in chosen]
-            values = torch.tensor([levels(name) for name in names], dtype=torch.float32)
-            out = sample_batch(engine, images, names, values, seed, tile, temperature, normalize)
+            values = [levels(name) for name in names]
+            for value in values:
+                check_noise(value)
+            out = sample_in_parts(engine, images, names, torch.tensor(values, dtype=torch.float32), seed, tile,
+                                  temperature, normalize)
             done.update(zip(chosen, out, strict=True))
             task.advance(len(chosen))
             chosen = after
             while following in done:
                 yield done.pop(following)
                 following += 1
+
+
+def sample_in_parts(engine: Engine, images: np.ndarray, names: list[str], levels: Tensor, *how: Any) -> np.ndarray:
+    """`sample_batch`, in halves as long as the GPU's memory does not hold the batch.
+
+    Raises:
+        MachineError: it does not hold one image.
+    """
+    try:
+        return sample_batch(engine, images, names, levels, *how)
+    except torch.cuda.OutOfMemoryError as error:
+        if len(names) == 1:
+            raise too_large(images.shape[1:3]) from error
+    torch.cuda.empty_cache()
+    middle = len(names) // 2
+    return np.concatenate([sample_in_parts(engine, images[part], names[part], levels[part], *how)
+                           for part in (slice(middle), slice(middle, None))])
+
+
+def too_large(size: tuple[int, ...]) -> MachineError:
+    """The error for one image, or a tile of it, that the GPU's memory does not hold."""
+    return MachineError(f"CUDA memory does not hold what an image of {size[0]}x{size[1]} pixels takes",
+                        "room for one tile", "use a smaller --tile, such as 256, or --device cpu")
 
 
 def sample_batch(engine: Engine, images: np.ndarray, names: list[str], levels: Tensor, seed: int,
@@ -104,7 +158,7 @@ def sample_batch(engine: Engine, images: np.ndarray, names: list[str], levels: T
     with torch.inference_mode():
         levels = levels.to(engine.device)
         if side:
-            with bounded_memory() if engine.network.settings.nf > NARROW else nullcontext():
+            with memory_of_tiles(engine.network):
                 return np.stack([
                     sample_tiled(engine, image, name, levels[i:i + 1], seed, side, temperature, normalize)
                     for i, (image, name) in enumerate(zip(images, names, strict=True))
@@ -121,24 +175,75 @@ def sample_tiled(engine: Engine, image: np.ndarray, name: str, level: Tensor, se
 
     With `normalize` the mean shift needs the whole image first, so that the unrounded image is kept as float32.
     """
-    stride = engine.network.stride
-    height, width = image.shape[:2]
-    whole = np.pad(image, ((0, -height % stride), (0, -width % stride), (0, 0)), mode="edge")
-    size = (whole.shape[0], whole.shape[1])
-    side = -(-side // stride) * stride
-    out: np.ndarray = np.empty(whole.shape, np.float32 if normalize else np.uint8)
-    for region, core in tiles(*size, side, overlap(engine.network)):
-        top, left, h, w = region
-        x = to_float(whole[None, top:top + h, left:left + w], engine.device)
-        y = engine.sample(x, [name], level, seed, temperature, size, region)
-        kept = y[..., core[0]:core[0] + core[2], core[1]:core[1] + core[3]]
-        part = kept[0].permute(1, 2, 0).cpu().numpy() if normalize else to_uint8(kept)[0]
-        out[top + core[0]:top + core[0] + core[2], left + core[1]:left + core[1] + core[3]] = part
-    out = out[:height, :width]
+    def run(x: Tensor, size: tuple[int, int], region: Window) -> Tensor:
+        return engine.sample(x, [name], level, seed, temperature, size, region)
+
+    out = by_tiles(engine.network, image, side, engine.device, run, rounded=not normalize)
     if not normalize:
         return out
     shift = image.mean((0, 1), dtype=np.float64) / 255 - out.mean((0, 1), dtype=np.float64)
     return to_uint8(torch.from_numpy(out + shift.astype(np.float32)).permute(2, 0, 1)[None])[0]
+
+
+def by_tiles(network: Network, image: np.ndarray, side: int, device: torch.device,
+             run: Callable[[Tensor, tuple[int, int], Window], Tensor], rounded: bool = True) -> np.ndarray:
+    """What `run` makes of one image, uint8 (H, W, 3), a tile at a time: the same, or float32 if not `rounded`.
+
+    Args:
+        side: of the tiles' cores in pixels; it is rounded up to the network's stride.
+        run: from a tile (1, 3, h, w) in [0, 1], the padded image's size and the tile's place in it, to (1, 3, h, w).
+    """
+    stride = network.stride
+    height, width = image.shape[:2]
+    whole = np.pad(image, ((0, -height % stride), (0, -width % stride), (0, 0)), mode="edge")
+    size = (whole.shape[0], whole.shape[1])
+    out: np.ndarray = np.empty(whole.shape, np.uint8 if rounded else np.float32)
+    for region, core in tiles(*size, -(-side // stride) * stride, overlap(network)):
+        top, left, h, w = region
+        y = run(to_float(whole[None, top:top + h, left:left + w], device), size, region)
+        kept = y[..., core[0]:core[0] + core[2], core[1]:core[1] + core[3]]
+        part = to_uint8(kept)[0] if rounded else kept[0].permute(1, 2, 0).cpu().numpy()
+        out[top + core[0]:top + core[0] + core[2], left + core[1]:left + core[1] + core[3]] = part
+    return out[:height, :width]
+
+
+def memory_of_tiles(network: Network) -> AbstractContextManager[None]:
+    """How memory is kept while a network runs in tiles."""
+    return bounded_memory() if network.settings.nf > NARROW else nullcontext()
+
+
+def denoise_image(network: SeNMVAE, image: np.ndarray, tile: int | None = None) -> np.ndarray:
+    """A clean image for a noisy one, uint8 (H, W, 3) to the same, with the mean of z at every layer.
+
+    Args:
+        tile: as for `sample_images`.
+
+    Raises:
+        MachineError: the GPU's memory does not hold one image or tile.
+    """
+    device = next(network.parameters()).device
+    height, width = image.shape[:2]
+    side = automatic_side(network, device.type, height, width) if tile is None else tile
+    try:
+        with torch.inference_mode():
+            if side:
+                with memory_of_tiles(network):
+                    return by_tiles(network, image, side, device, lambda y, size, region: denoised(network, y))
+            planar = np.ascontiguousarray(image.transpose(2, 0, 1))
+            y = padded(torch.from_numpy(planar)[None].to(device).float() / 255, network.stride)
+            return to_uint8(denoised(network, y)[..., :height, :width])[0]
+    except torch.cuda.OutOfMemoryError as error:
+        raise too_large((height, width)) from error
+
+
+def denoised(network: SeNMVAE, y: Tensor) -> Tensor:
+    """(1, 3, H, W) in [0, 1] to the same, unclamped: z is its mean, since its draws are zeros."""
+    shapes = network.latent_shapes(*y.shape[2:])
+
+    def zeros(layer: int) -> Tensor:
+        return y.new_zeros(1, *shapes[layer], network.settings.nf).permute(0, 3, 1, 2)
+
+    return network.denoise(y, {"z": Lazy(len(shapes), zeros)})
 
 
 def to_float(images: np.ndarray, device: torch.device) -> Tensor:
@@ -160,8 +265,12 @@ def padded(image: Tensor, stride: int) -> Tensor:
     return F.pad(image, (0, -width % stride, 0, -height % stride), mode="replicate")
 
 
-def batches(clean: Images, batch: int) -> Iterator[list[int]]:
-    """Indices of images of one size, at most `batch` at a time, looking ahead 8 batches for images of a size."""
+def batches(clean: Images, batch: int, pixels: int | None = None) -> Iterator[list[int]]:
+    """Indices of images of one size, at most `batch` at a time, looking ahead 8 batches for images of a size.
+
+    Args:
+        pixels: how many a batch may have in all, if it is limited; a larger image comes alone.
+    """
     waiting: list[int] = []
     upcoming = iter(range(len(clean)))
     while True:
@@ -170,7 +279,8 @@ def batches(clean: Images, batch: int) -> Iterator[list[int]]:
         if not waiting:
             return
         size = clean.size(waiting[0])
-        chosen = [i for i in waiting if clean.size(i) == size][:batch]
+        most = batch if pixels is None else min(batch, max(1, pixels // (size[0] * size[1])))
+        chosen = [i for i in waiting if clean.size(i) == size][:most]
         waiting = [i for i in waiting if i not in chosen]
         yield chosen
 

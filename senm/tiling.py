@@ -55,9 +55,14 @@ def receptive_radius(model: Network) -> int:
     return total + (2 if semi else 1)
 
 
+def budget(model: Network, device: str) -> int:
+    """Pixels, of one image or a batch, that this network may take at once on a kind of device, 'cpu' or 'cuda'."""
+    return PIXELS.get(device, PIXELS["cpu"]) * 64 // max(model.settings.nf, 16)
+
+
 def automatic_side(model: Network, device: str, height: int, width: int) -> int | None:
     """Side of a tile's core that keeps memory bounded; None where the whole image does."""
-    pixels = PIXELS.get(device, PIXELS["cpu"]) * 64 // max(model.settings.nf, 16)
+    pixels = budget(model, device)
     if height * width <= pixels:
         return None
     side = int(pixels**0.5) - 2 * overlap(model)

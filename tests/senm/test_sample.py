@@ -1,5 +1,7 @@
 """The sampler's invariances: batch, order, tiles, padding and precision change nothing they should not."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -7,12 +9,12 @@ import torch
 from senm.config import NetworkSettings, PairedNetworkSettings
 from senm.data.pool import ArrayImages, RaggedImages
 from senm.engine import Engine
-from senm.errors import SettingsError
+from senm.errors import MachineError, SettingsError
 from senm.model import SeNMVAE
 from senm.noise import cell_noise, image_noise
 from senm.paired import PairedVAE
-from senm.sample import batches, sample_images, sample_tiled
-from senm.tiling import overlap, receptive_radius, tiles
+from senm.sample import batches, by_tiles, denoise_image, denoised, sample_images, sample_tiled
+from senm.tiling import automatic_side, budget, overlap, receptive_radius, tiles
 
 
 def lively(network):
@@ -29,6 +31,9 @@ def lively(network):
 
 SEMI = lively(SeNMVAE(NetworkSettings(nf=4, zn_dim=2, nls=(1, 1), growth=4)))
 PAIRED = lively(PairedVAE(PairedNetworkSettings(nf=4, nls=(1, 1), growth=4)))
+BOLD = copy.deepcopy(SEMI)
+with torch.no_grad():
+    BOLD.output[2].weight.mul_(40)
 BOTH = pytest.mark.parametrize("model", [SEMI, PAIRED], ids=["semi", "paired"])
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 13, 18, 3), dtype=np.uint8)
 CLEAN = ArrayImages(PIXELS, [f"photo{i}" for i in range(5)])
@@ -168,11 +173,90 @@ def test_batches_group_sizes_without_losing_any() -> None:
     assert all(len({pool.size(i) for i in chosen}) == 1 and len(chosen) <= 3 for chosen in found)
 
 
+def test_batches_have_no_more_pixels_than_allowed() -> None:
+    pool = RaggedImages(np.zeros(20_000, np.uint8), np.array([(10, 10)] * 5 + [(30, 30)] * 2), "abcdefg")
+    assert list(batches(pool, 4, 250)) == [[0, 1], [2, 3], [4], [5], [6]]
+    assert list(batches(pool, 4)) == [[0, 1, 2, 3], [4], [5, 6]]
+
+
+def test_a_tile_fits_into_the_budget_and_batches_of_crops_too() -> None:
+    for kind, batch in (("cpu", 4), ("cuda", 32)):
+        model = SeNMVAE(NetworkSettings(nf=64, zn_dim=2, nls=(2, 4), growth=2))
+        assert batch * 256 * 256 <= budget(model, kind)
+        side = automatic_side(model, kind, 4000, 6000)
+        assert side and (side + 2 * overlap(model)) ** 2 <= budget(model, kind)
+
+
+def test_a_batch_that_the_gpu_does_not_hold_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, room = [], 2
+    sample = Engine.sample
+
+    def scarce(self: Engine, x: torch.Tensor, *args: object) -> torch.Tensor:
+        sizes.append(len(x))
+        if len(x) > room:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return sample(self, x, *args)
+
+    whole = made(SEMI)
+    monkeypatch.setattr(Engine, "sample", scarce)
+    np.testing.assert_array_equal(made(SEMI, batch=5), whole)
+    assert sizes == [5, 2, 3, 1, 2]
+    room = 0
+    with pytest.raises(MachineError, match="13x18 pixels.*--tile"):
+        made(SEMI)
+
+
+def test_denoised_tiles_are_seamless() -> None:
+    size = (2 * overlap(BOLD) + 42, 3 * overlap(BOLD) + 6)
+    image = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    with torch.inference_mode():
+        whole = denoised(BOLD, x)[0].permute(1, 2, 0).numpy()
+        tiled = by_tiles(BOLD, image, 40, torch.device("cpu"), lambda y, *_: denoised(BOLD, y), rounded=False)
+    np.testing.assert_allclose(tiled, whole, atol=1e-5, rtol=0)
+    assert whole.std() > 0.1
+
+
+@pytest.mark.parametrize("size", [(81, 103), (13, 18)])
+def test_denoising_in_tiles_agrees_in_8_bits(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
+    whole = denoise_image(BOLD, image, 0)
+    difference = denoise_image(BOLD, image, 32).astype(int) - whole
+    assert whole.std() > 20 and abs(difference).max() <= 1 and (difference != 0).mean() < 1e-2
+    np.testing.assert_array_equal(denoise_image(BOLD, image), whole)
+    monkeypatch.setattr("senm.tiling.PIXELS", {"cpu": 300})
+    cut = denoise_image(BOLD, image).astype(int)
+    assert automatic_side(BOLD, "cpu", *size) == (2 if size == (81, 103) else None)
+    assert abs(cut - whole).max() <= 1
+
+
+def test_denoising_takes_the_mean_and_draws_nothing() -> None:
+    image, state = PIXELS[0][:12], torch.random.get_rng_state()
+    result = denoise_image(SEMI, image)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    y = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255
+    zeros = {"z": [torch.zeros_like(layer) for layer in SEMI.draw_noise(1, 12, 18, latents=("z",))["z"]]}
+    with torch.inference_mode():
+        expected = (SEMI.denoise(y, zeros).clamp(0, 1) * 255).round().to(torch.uint8)[0].permute(1, 2, 0)
+    np.testing.assert_array_equal(result, expected.numpy())
+
+
+@pytest.mark.parametrize("bad", [-1.0, 25.0, float("nan"), float("inf")])
+def test_levels_and_temperatures_out_of_range_are_refused(bad: float) -> None:
+    with pytest.raises(SettingsError, match="the level is"):
+        list(sample_images(SEMI, CLEAN, levels=lambda name: bad, seed=0))
+    if bad != 25:
+        with pytest.raises(SettingsError, match="the temperature is"):
+            made(SEMI, temperature=bad)
+
+
 def test_wrong_options_are_named() -> None:
     with pytest.raises(SettingsError, match=r"bf17.*did you mean 'bf16'"):
         made(SEMI, precision="bf17")
     with pytest.raises(SettingsError, match="batch is 0"):
         made(SEMI, batch=0)
+    with pytest.raises(SettingsError, match="tile is -1"):
+        made(SEMI, tile=-1)
 
 
 def test_without_a_compiler_sampling_goes_on_eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
