@@ -6,7 +6,6 @@ conversion changes the noise that this project measures.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import re
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from senm.errors import DataError, MachineError
+from senm.files import writing_failed as writing_failed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -184,16 +184,6 @@ def writable(folder: Path) -> Path:
         raise MachineError(f"{folder} cannot be made", "a writable folder", "choose another one") from error
     except OSError as error:
         raise writing_failed(folder, error) from error
-
-
-def writing_failed(path: Path | str, error: OSError) -> MachineError:
-    """The error for a file that could not be written, with the action that the operating system's reason asks for."""
-    mend = {
-        errno.ENOSPC: "free disk space, or write elsewhere",
-        errno.EDQUOT: "free disk space, or write elsewhere",
-        errno.ENOENT: "make the folder first",
-    }.get(error.errno or 0, "choose a folder that this user can write")
-    return MachineError(f"{path} cannot be written: {error.strerror or error}", "a writable folder", mend)
 
 
 def png_chunks(path: Path | str) -> list[str]:
