@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from senm.errors import SenmError, UsageError, unknown
+from senm.errors import MachineError, SenmError, UsageError, unknown
 from senm.memory import keep_freed_memory
 from senm.progress import terminate_as_interrupt
 
 COMMANDS = ("train", "sample", "denoise")
+SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+"""What the operating system refuses for want of space or permission, which a sentence says as well as a traceback."""
 app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False,
                   help="Train a noise model on your own photographs, put its noise on others, or denoise with it.",
                   epilog="Example: python -m senm sample --model model --clean photos --out synthetic. "
@@ -25,6 +28,7 @@ Out = Annotated[Path, typer.Option(help="Folder to write into.")]
 Model = Annotated[Path, typer.Option(help="Folder of a trained model.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random streams.")]
+Tile = Annotated[int | None, typer.Option(help="Side of tiles for large photographs; 0 takes whole images.")]
 
 
 def changes(items: list[str]) -> dict[str, Any]:
@@ -64,7 +68,7 @@ def train(
     pairs: Annotated[str, typer.Option(help="DIR,noisy-suffix,clean-suffix; or DIR with noisy/ and clean/.")] = "",
     clean: Annotated[Path | None, typer.Option(help="Folder of unpaired clean images (source domain).")] = None,
     noisy: Annotated[Path | None, typer.Option(help="Folder of unpaired noisy images (target domain).")] = None,
-    first: Annotated[int, typer.Option(help="Use this many pairs, drawn by the seed; 0 means all.")] = 0,
+    first: Annotated[int, typer.Option(min=0, help="Use this many pairs, drawn by the seed; 0 means all.")] = 0,
     preset: Annotated[str, typer.Option(help="smoke, short, authors or paper.")] = "short",
     fully_paired: Annotated[bool, typer.Option(help="Train the fully paired network instead (pairs only).")] = False,
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a setting: train.iterations=500.")] = None,
@@ -78,15 +82,21 @@ def train(
     Example: python -m senm train --pairs photos,_noisy,_clean --clean more/clean --noisy more/noisy --out model
     """
     from senm import seeding
-    from senm.api import images_in
+    from senm.api import check_domains, images_in
     from senm.config import PAIRED_PRESETS
     from senm.config import preset as preset_of
     from senm.data.domains import Domains
+    from senm.data.images import writable
     from senm.data.pool import empty_images, empty_pairs
+    from senm.device import torch_device
     from senm.distributed import launch, mapped_once
     from senm.progress import NullProgress, console_progress
+    from senm.tensorboard import observer
     from senm.trained import Trained
 
+    if fully_paired and (clean or noisy):
+        raise UsageError("--fully-paired beside --clean or --noisy", "pairs only",
+                         "leave --clean and --noisy out, or --fully-paired")
     if fully_paired and preset not in PAIRED_PRESETS:
         raise unknown("preset", preset, PAIRED_PRESETS)
     settings = PAIRED_PRESETS[preset] if fully_paired else preset_of(preset)
@@ -95,14 +105,16 @@ def train(
     if first and first < len(both):
         both = both.subset(seeding.rng("pairs", seed).permutation(len(both))[:first].tolist())
     source, target = (images_in(folder) if folder else empty_images() for folder in (clean, noisy))
-    work = out / "training"
+    check_domains(settings, Domains(both, source, target))
+    torch_device(device)
+    work = writable(out) / "training"
     fabric = launch(devices, nodes, device)
     domains = mapped_once(Domains(both, source, target), work, fabric)
     first_process = fabric is None or fabric.is_global_zero
     progress = console_progress() if first_process else NullProgress()
     progress.say(f"training on {len(both)} pairs, {len(domains.source)} clean and {len(domains.target)} noisy images")
     trained = Trained.fit(domains, settings, seed=seed, device=device, workdir=work, progress=progress,
-                          fabric=fabric)
+                          observe=observer(out.resolve().name) if first_process else None, fabric=fabric)
     if not first_process:
         return
     trained.save(out)
@@ -116,20 +128,25 @@ def sample(
     model: Model,
     clean: Annotated[Path, typer.Option(help="Folder of clean images, of any size.")],
     out: Out,
-    level: Annotated[float | None, typer.Option(help="One noise level for all; else the model's own.")] = None,
+    level: Annotated[float | None, typer.Option(help="One noise level for all, 0 to 1; else the model's own.")] = None,
     temperature: Annotated[float, typer.Option(help="Factor on the degradation latent.")] = 1.0,
-    tile: Annotated[int | None, typer.Option(help="Side of tiles for large photographs; 0 takes whole images.")] = None,
+    tile: Tile = None,
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
     """Put the model's noise on clean photographs. A stopped run goes on without redoing finished images.
 
+    Images that were made otherwise are never taken for finished: another run needs another --out.
+
     Example: python -m senm sample --model model --clean photos/clean --out photos/synthetic
     """
     from senm.pipeline import sample_folder
     from senm.progress import console_progress
+    from senm.sample import check_noise, check_tile
     from senm.trained import Trained
 
+    check_noise(level, temperature)
+    check_tile(tile)
     done = sample_folder(Trained.load(model, device), clean, out, seed=seed, device=device, level=level,
                          temperature=temperature, tile=tile, progress=console_progress())
     print(f"{done} images in {out}")
@@ -140,21 +157,23 @@ def denoise(
     model: Model,
     noisy: Annotated[Path, typer.Option(help="Folder of noisy images, of any size.")],
     out: Out,
+    tile: Tile = None,
     device: Device = "cpu",
 ) -> None:
     """Denoise photographs with a semi-supervised model's own inference: z from q(z given y), then the clean image.
 
+    A stopped run goes on without redoing finished images.
+
     Example: python -m senm denoise --model model --noisy photos/noisy --out photos/denoised
     """
-    from senm.api import denoised, images_in, load
-    from senm.data.images import write_png
+    from senm.pipeline import denoise_folder
     from senm.progress import console_progress
+    from senm.sample import check_tile
+    from senm.trained import Trained
 
-    images = images_in(noisy)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, image in zip(images.names, denoised(load(model, device), images, console_progress()), strict=True):
-        write_png(out / f"{name}.png", image)
-    print(f"{len(images)} images in {out}")
+    check_tile(tile)
+    done = denoise_folder(Trained.load(model, device), noisy, out, tile=tile, progress=console_progress())
+    print(f"{done} images in {out}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -177,9 +196,21 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in SYSTEM:
+            raise
+        print(f"error: {refused(error)}", file=sys.stderr)
+        return MachineError.exit_code
     except TyperException as error:
         print(f"error: {getattr(error, 'format_message', error.__str__)()}", file=sys.stderr)
         return int(getattr(error, "exit_code", 2))
+
+
+def refused(error: OSError) -> MachineError:
+    """The sentence for what the operating system refused."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return MachineError(f"{error.filename or 'a file'}: {error.strerror}", mend="free disk space, or write elsewhere"
+                        if full else "choose a place that this user can read and write")
 
 
 def interrupted() -> int:

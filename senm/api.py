@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import torch
 from senm.config import SHORT, NoiseModelSettings, PairedModelSettings
 from senm.data.domains import Domains
 from senm.data.folder import find_pairs
-from senm.data.images import list_images
+from senm.data.images import list_images, writable
+from senm.data.mapped import mapped
 from senm.data.pool import ArrayImages, FileImages, Images, Pairs, RaggedImages, empty_images
-from senm.errors import DataError
+from senm.errors import DataError, UsageError
 from senm.progress import NullProgress, Progress
 from senm.trained import Trained
 
@@ -68,20 +69,48 @@ def fit(
     Args:
         pairs: two equally long sets of images.
         clean, noisy: unpaired images (source and target domain).
-        workdir: where the training state is kept; the same call resumes from it.
+        workdir: where the training state is kept, with the pixels of image files, so that each is decoded once; the
+            same call resumes from it. Its name is the run's in TensorBoard, where SENM_TENSORBOARD names a folder.
 
     Raises:
         DataError: no data, or pairs of different length or size.
+        UsageError: data that these settings cannot use, or without which the model would have no levels.
+        MachineError: `workdir` cannot be written.
         TrainingError: the training cannot go on.
     """
+    from senm.tensorboard import observer
+
     if not isinstance(pairs, Pairs):
         pairs = Pairs(pool(pairs[0]), pool(pairs[1]))
     domains = Domains(pairs, empty_images() if clean is None else pool(clean),
                       empty_images() if noisy is None else pool(noisy))
-    return Trained.fit(domains, settings, seed=seed, device=device, workdir=Path(workdir), progress=progress)
+    check_domains(settings, domains)
+    work = writable(Path(workdir))
+    return Trained.fit(mapped(domains, work), settings, seed=seed, device=device, workdir=work, progress=progress,
+                       observe=observer(work.resolve().name))
 
 
-def sample(model: Trained, images: Many, seed: int = 0, *, level: float | None = None, device: str = "cpu",
+def check_domains(settings: NoiseModelSettings | PairedModelSettings, domains: Domains) -> None:
+    """Refuse, before a training, what would be left unused, or a model that could not be sampled from.
+
+    Raises:
+        UsageError: unpaired images for the fully paired network, or no images from which the settings take levels.
+    """
+    pairs, source, target = domains.counts
+    if not any(domains.counts):
+        return  # the training itself says so
+    if isinstance(settings, PairedModelSettings) and (source or target):
+        raise UsageError("unpaired images for the fully paired network", "pairs only",
+                         "leave clean and noisy out, or train the semi-supervised network")
+    if settings.level != "sidd_line" and not pairs:
+        raise UsageError(f"no pairs for a model of {settings.level} levels", "pairs, on which levels are measured",
+                         "give pairs, or set level to sidd_line")
+    if settings.level == "predicted" and not target:
+        raise UsageError("no unpaired noisy images for a model of predicted levels", "images to predict levels of",
+                         "give noisy, or set level to measured")
+
+
+def sample(model: Trained, images: Many, seed: int = 0, *, level: float | None = None, device: str | None = None,
            **options: Any) -> Any:
     """Noisy versions of clean images, in the form they came in.
 
@@ -90,6 +119,7 @@ def sample(model: Trained, images: Many, seed: int = 0, *, level: float | None =
             (N, 3, H, W) in [0, 1]; lists may mix sizes. Any size will do.
         seed: with an image's place (or its name in an `Images` pool) it decides the noise.
         level: one level for all, a standard deviation in [0, 1] units; None draws from the model's level source.
+        device: where to run; None is where the model is.
         options: of `senm.sample.sample_images` (batch, tile, temperature, precision, compile).
 
     Returns:
@@ -97,6 +127,8 @@ def sample(model: Trained, images: Many, seed: int = 0, *, level: float | None =
 
     Raises:
         DataError: an image of another type or shape.
+        SettingsError: a level or an option out of range.
+        MachineError: the device is not there, or its memory does not hold one image or tile.
 
     >>> import numpy as np, senm
     >>> from senm.config import SMOKE
@@ -104,36 +136,40 @@ def sample(model: Trained, images: Many, seed: int = 0, *, level: float | None =
     >>> senm.sample(model, np.zeros((20, 30, 3), np.uint8)).shape
     (20, 30, 3)
     """
+    from senm.sample import check_noise
+
+    check_noise(level)
     return in_form(images, list(model.sample(pool(images), seed=seed, level=level, device=device, **options)))
 
 
-def denoise(model: Trained, images: Many) -> Any:
+def denoise(model: Trained, images: Many, *, tile: int | None = None) -> Any:
     """Clean versions of noisy images by the semi-supervised model's own inference, in the form they came in.
+
+    Args:
+        images: as for `sample`.
+        tile: side in pixels of the tiles that bound memory; None cuts only images too large for it, 0 never cuts.
+            Tiles change nothing but the rounding of single pixels, by one level.
 
     Raises:
         DataError: an image of another type or shape, or a model that cannot denoise.
+        SettingsError: a negative tile.
+        MachineError: the GPU's memory does not hold one image or tile.
     """
-    return in_form(images, list(denoised(model, pool(images), NullProgress())))
+    return in_form(images, list(denoised(model, pool(images), NullProgress(), tile)))
 
 
-def denoised(model: Trained, noisy: Images, progress: Progress) -> Any:
+def denoised(model: Trained, noisy: Images, progress: Progress, tile: int | None = None) -> Iterator[np.ndarray]:
     """Denoised uint8 (H, W, 3) images in the order of `noisy`: the mean of z at every layer, no draw."""
     from senm.model import SeNMVAE
-    from senm.sample import padded, to_uint8
+    from senm.sample import check_tile, denoise_image
 
+    check_tile(tile)
     network = model.network
     if not isinstance(network, SeNMVAE):
         raise DataError("the fully paired network cannot denoise", "a semi-supervised model")
-    like = next(network.parameters())
     with progress.task("denoising", len(noisy)) as task:
         for image in noisy:
-            with torch.inference_mode():
-                y = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(like.device).float() / 255
-                y = padded(y, network.stride)
-                noise = network.draw_noise(1, y.shape[2], y.shape[3], latents=("z",))
-                mean = {"z": [torch.zeros_like(layer) for layer in noise["z"]]}
-                height, width = image.shape[:2]
-                result = to_uint8(network.denoise(y, mean)[..., :height, :width])[0]
+            result = denoise_image(network, image, tile)
             task.advance()
             yield result
 
@@ -157,19 +193,21 @@ def pool(images: Many) -> Images:
 
 def as_uint8(image: Any) -> np.ndarray:
     """One image as uint8 (H, W, 3)."""
-    if isinstance(image, torch.Tensor) and image.ndim == 3 and image.shape[0] == 3 and image.is_floating_point():
+    shape = tuple(getattr(image, "shape", ()))
+    planes = len(shape) == 3 and 0 not in shape
+    if planes and isinstance(image, torch.Tensor) and shape[0] == 3 and image.is_floating_point():
         return (image.detach().cpu().float().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
+    if planes and isinstance(image, np.ndarray) and shape[2] == 3 and image.dtype == np.uint8:
         return image
-    found = f"{getattr(image, 'dtype', type(image).__name__)} of shape {tuple(getattr(image, 'shape', ()))}"
+    found = f"{getattr(image, 'dtype', type(image).__name__)} of shape {shape}"
     raise DataError(f"an image is {found}", "a uint8 (H, W, 3) array or a float (3, H, W) tensor in [0, 1]")
 
 
 def in_form(images: Many, made: list[np.ndarray]) -> Any:
     """Results in the form that the images came in."""
     if isinstance(images, np.ndarray):
-        return made[0] if images.ndim == 3 else np.stack(made)
+        return made[0] if images.ndim == 3 else np.stack(made) if made else images[:0].copy()
     if isinstance(images, torch.Tensor):
         planar = [torch.from_numpy(image).permute(2, 0, 1).float() / 255 for image in made]
-        return planar[0] if images.ndim == 3 else torch.stack(planar)
+        return planar[0] if images.ndim == 3 else torch.stack(planar) if planar else torch.zeros(images.shape)
     return made
