@@ -105,15 +105,16 @@ class Runner:
         inputs = {} if step.released else {role: self.need(each) for role, each in step.inputs.items()}
         work = _function(RELEASE if step.released else RUNNERS[step.kind])
         self.bench.progress.say(f"[{len(self.outcome.made) + 1}/{max(self._total, 1)}] {step.label}")
-        started = time.monotonic()
         made = False
 
         def write(folder: Path) -> None:
             nonlocal made
             made = True
+            whole = not step.released and not self._begun(step)
+            started = time.monotonic()
             with translated(step):
                 work(step, inputs, folder, self.bench)
-            self._provenance(step, folder, time.monotonic() - started)
+            self._provenance(step, folder, time.monotonic() - started, step.cost if whole else {})
 
         try:
             path = self.store.make(step, write)
@@ -125,14 +126,19 @@ class Runner:
         (self.outcome.made if made else self.outcome.found).append(step.key)
         return path
 
-    def _provenance(self, step: Step, folder: Path, seconds: float) -> None:
+    def _begun(self, step: Step) -> bool:
+        """Whether an earlier run left part of the work behind."""
+        return self.bench.workdir is not None and any(self.bench.workdir(step.key).iterdir())
+
+    def _provenance(self, step: Step, folder: Path, seconds: float, cost: dict[str, float]) -> None:
+        """Keep where and when a step was made; `cost` is what was done in `seconds`, empty where that is a part."""
         from benchmarks import environment
 
         found = {
             "kind": step.kind,
             "system": step.params.get("system", ""),
             "scale": self._scale,
-            "cost": step.cost,
+            "cost": cost,
             "machine": environment.machine(self.bench.device),
             "versions": environment.versions(),
             "git": environment.git_state(),

@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import artefact
 from benchmarks.estimate import ACCEPTED, FILE, Rate, Throughput
 from benchmarks.options import SCALES, check_device
 from benchmarks.store import Store
@@ -57,15 +58,15 @@ def measure_noise(system: str, scale: str, device: str, iterations: tuple[int, i
     rates: list[Rate] = []
     trained: Any = None
     if count(settings):
-        times = []
+        times, done = [], []
         for length in iterations:
             with tempfile.TemporaryDirectory() as work:
+                brief = shortened(settings, length)
                 started = time.monotonic()
-                trained = model.fit(
-                    domains, shortened(settings, length), seed=0, device=device, workdir=Path(work), progress=progress
-                )
+                trained = model.fit(domains, brief, seed=0, device=device, workdir=Path(work), progress=progress)
                 times.append(time.monotonic() - started)
-        rates.append(_rate("fit", system, scale, "iterations", iterations, times))
+                done.append(count(brief))
+        rates.append(_rate("fit", system, scale, done, times))
     else:
         trained = model.fit(
             domains, settings, seed=0, device=device, workdir=Path(tempfile.gettempdir()), progress=progress
@@ -80,12 +81,14 @@ def measure_restorer(
 ) -> list[Rate]:
     """Training iterations and restored images a second of a restorer."""
     import baselines
+    from benchmarks.plan import iterations as count
 
     restorer = baselines.get(system)
     factor = int(restorer.capabilities.factor)
     side = 256 if factor == 1 else 64
     domains = made_up(side=side, factor=factor)
     times: list[float] = []
+    done: list[int] = []
     trained: Any = None
     for length in iterations:
         with tempfile.TemporaryDirectory() as work:
@@ -107,7 +110,8 @@ def measure_restorer(
                 [domains.paired], settings, seed=0, device=device, workdir=Path(work), progress=progress, start=start
             )
             times.append(time.monotonic() - started)
-    rates = [_rate("fit-restorer", system, scale, "iterations", iterations, times)]
+            done.append(count(settings))
+    rates = [_rate("fit-restorer", system, scale, done, times)]
     run = lambda part: list(trained.restore(part, device=device, progress=progress))  # noqa: E731
     rates.append(_images("restore", system, scale, run, domains.paired.noisy))
     return rates
@@ -140,9 +144,14 @@ def shortened(settings: Any, length: int) -> Any:
 
 
 def from_store(root: Path) -> list[Rate]:
-    """Speeds of the trainings and samplings that a store holds, by what they took when they were made."""
+    """Speeds of the trainings and samplings that a store holds, by what they took when they were made.
+
+    Released checkpoints do not count, nor steps that went on from an earlier run: their provenance has no cost.
+    """
     work: dict[tuple[str, str, str, str], list[float]] = {}
     for entry in Store(root).ls():
+        if entry.fault or artefact.manifest(entry.path)["description"].get("released"):
+            continue
         path = entry.path / "provenance.json"
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         for unit, amount in found.get("cost", {}).items():
@@ -156,11 +165,11 @@ def from_store(root: Path) -> list[Rate]:
     ]
 
 
-def _rate(kind: str, system: str, scale: str, unit: str, lengths: tuple[int, int], times: list[float]) -> Rate:
+def _rate(kind: str, system: str, scale: str, done: Sequence[int], times: Sequence[float]) -> Rate:
+    """Iterations a second from two runs; `done` counts those of all stages, as plans do."""
     passed = max(times[1] - times[0], 1e-6)
-    return Rate(
-        kind=kind, system=system, scale=scale, unit=unit, per_second=round((lengths[1] - lengths[0]) / passed, 4)
-    )
+    per_second = round((done[1] - done[0]) / passed, 4)
+    return Rate(kind=kind, system=system, scale=scale, unit="iterations", per_second=per_second)
 
 
 def _images(kind: str, system: str, scale: str, run: Any, images: Any) -> Rate:

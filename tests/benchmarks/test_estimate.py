@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -108,7 +109,27 @@ def test_speeds_are_taken_from_finished_runs(tmp_path: Path) -> None:
             (folder / "provenance.json").write_text(json.dumps(found))
 
         store.make(Step("fit", "", {"system": "c2n"}, seed), write_it)
+        store.make(Step("fit", "", {"system": "c2n"}, seed, released="copied in no time"), write_it)
     assert [(r.system, r.unit, r.per_second) for r in from_store(tmp_path)] == [("c2n", "iterations", 10.0)]
+
+
+def test_the_speed_of_a_training_of_two_stages_counts_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import throughput
+    from senm.progress import NullProgress
+
+    settings = settings_of("esrgan", "smoke", {})
+    clock = iter((0.0, 2.0, 10.0, 16.0))
+    trained = SimpleNamespace(restore=lambda part, device, progress: [])
+    system = SimpleNamespace(
+        capabilities=SimpleNamespace(factor=4),
+        default_settings=lambda scale: settings,
+        fit=lambda *args, **more: trained,
+    )
+    monkeypatch.setattr("baselines.get", lambda name: system)
+    monkeypatch.setattr(throughput, "_images", lambda *args: RATES[1])
+    monkeypatch.setattr(throughput, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    fit, _ = throughput.measure_restorer("esrgan", "smoke", "cpu", (5, 25), NullProgress())
+    assert fit.per_second == 10.0, "40 more steps of two stages in four more seconds"
 
 
 def test_a_recorded_command_names_no_folder_of_the_user() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,6 +76,17 @@ def test_a_failure_takes_only_what_needs_it(tmp_path: Path, ran: list[str]) -> N
     assert ran == ["fail", "another"]
     assert "not finite" in outcome.problem(EVALUATE) and not outcome.problem(OTHER)
     assert not Store(tmp_path).has(FIT.key), "a failure is never stored"
+
+
+def test_only_work_that_was_done_whole_is_recorded_as_cost(tmp_path: Path, ran: list[str]) -> None:
+    store = Store(tmp_path)
+    bench = Bench("cpu", {}, workdir=store.workdir)
+    whole, resumed, taken = (Step("fit", f"fit {i}", {"number": i}, cost={"iterations": 9}) for i in range(3))
+    taken = replace(taken, released="cafe")
+    (store.workdir(resumed.key) / "checkpoint").write_text("half way")
+    Runner(store, bench).run(plan(whole, resumed, taken))
+    costs = [json.loads((store.path(s.key) / "provenance.json").read_text())["cost"] for s in (whole, resumed, taken)]
+    assert costs == [{"iterations": 9}, {}, {}]
 
 
 def test_memory_that_runs_out_is_the_machine_s_fault() -> None:
