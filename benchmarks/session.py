@@ -215,6 +215,12 @@ def report(
     return result, list(write_all(result, folder).values())
 
 
+def page_of(results: list[TableResult], options: Options) -> str:
+    """File name of the page over several tables, by the data that they were given: 'all-sidd-aim19-paper.html'."""
+    data = dict.fromkeys(result.data.removesuffix("-x4") for result in results)
+    return "-".join(("all", *data, options.scale, *(["rows"] if options.rows else []))) + ".html"
+
+
 def html(results: list[TableResult], options: Options) -> list[Path]:
     """An HTML page for each table and, for several, one over all of them."""
     from benchmarks.options import ROOT
@@ -229,5 +235,5 @@ def html(results: list[TableResult], options: Options) -> list[Path]:
         paths.append(write_html([result], folder / "report.html", context))
         whole = whole.merged(context)
     if len(results) > 1:
-        paths.append(write_html(results, options.out / f"all-{options.scale}.html", whole))
+        paths.append(write_html(results, options.out / page_of(results, options), whole))
     return paths
