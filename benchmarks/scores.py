@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
+from benchmarks import datasets
+from benchmarks.options import SCALES
 from benchmarks.record import Frozen
 from benchmarks.tables import table
 from senm.errors import DataError, UsageError, unknown
@@ -44,14 +46,23 @@ def read_scores(path: Path = FILE) -> list[Score]:
 def add(score: Score, path: Path = FILE) -> None:
     """Store a score; an older one of the same cell, data and scale is kept and no longer shown.
 
+    Of its data the kind is kept, by which tables look it up: 'sidd' of 'sidd:PATH'.
+
     Raises:
-        UsageError: a table, row or column that does not exist or is not a server's, a bad date, an impossible value.
+        UsageError: a table, row or column that does not exist or is not a server's, a scale or data set on which the
+            table never runs, a bad date, an impossible value.
     """
     spec = table(score.table)
     spec.row(score.row)
     columns = {column.id: column for column in spec.columns if column.metric.endswith("_server")}
     if score.column not in columns:
         raise unknown(f"server column of {score.table}", score.column, columns)
+    if score.scale not in SCALES:
+        raise unknown("scale", score.scale, SCALES)
+    kind = score.data.partition(":")[0]
+    kinds = [known for known in datasets.KINDS if datasets.fits(datasets.Spec(known), spec.task)]
+    if kind not in kinds:
+        raise unknown(f"data set of {score.table}", kind, kinds)
     try:
         date.fromisoformat(score.date)
     except ValueError:
@@ -61,7 +72,7 @@ def add(score: Score, path: Path = FILE) -> None:
         raise UsageError(f"{score.column} of {score.value:g}", f"a value between {low:g} and {high:g}")
     if not score.source.strip():
         raise UsageError("the score has no source", "where it can be looked up, such as the server's page")
-    scores = [*read_scores(path), score]
+    scores = [*read_scores(path), score.model_copy(update={"data": kind})]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     text = json.dumps([item.model_dump() for item in scores], indent=1)

@@ -30,6 +30,12 @@ def test_scores_of_another_scale_or_data_set_are_not_shown(tmp_path: Path) -> No
     assert not known_scores("table3", "sidd", "paper", tmp_path / "s.json")
 
 
+def test_a_score_of_data_named_with_its_folder_is_shown(tmp_path: Path) -> None:
+    add(GOOD.model_copy(update={"data": "sidd:some/where"}), tmp_path / "s.json")
+    assert known_scores("table2", "sidd", "paper", tmp_path / "s.json") == {("senm-10", "bench-psnr"): 37.5}
+    assert "where" not in (tmp_path / "s.json").read_text()
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -39,6 +45,9 @@ def test_scores_of_another_scale_or_data_set_are_not_shown(tmp_path: Path) -> No
         ({"date": "4 May"}, "a date such as"),
         ({"source": " "}, "no source"),
         ({"table": "table9"}, "table"),
+        ({"scale": "papr"}, "did you mean 'paper'"),
+        ({"data": "sid"}, "did you mean 'sidd'"),
+        ({"data": "aim19"}, "data set of table2"),
         ({"value": -3.0}, "between"),
         ({"value": float("nan")}, "between"),
     ],
