@@ -26,15 +26,15 @@ def run_in_container(names: Sequence[str], options: Options, client: Any = None,
 
     Raises:
         MachineError: no engine, no permission, a failed build, no GPU support, or too little memory.
-        UsageError: options that cannot be translated.
+        UsageError: options that cannot be translated, or that a run would refuse.
     """
     from benchmarks import container_image
     from senm.progress import console_progress
 
     given, gpus = inside(names, options), gpu_ids(options.gpus)
+    options.check()
     client = client or container_image.engine()
     tag = tag or container_image.image(client, console_progress())
-    options.check()
     for folder in (options.out, options.store):
         folder.mkdir(parents=True, exist_ok=True)
     from docker.errors import APIError

@@ -35,6 +35,17 @@ class Options:
     container: bool = False
     gpus: str = ""
 
+    def refuse_container(self, command: str) -> None:
+        """Refuse the options of containers where a command runs on this machine only.
+
+        Raises:
+            UsageError: ``--container`` or ``--gpus`` was given.
+        """
+        for option, given in (("--container", self.container), ("--gpus", self.gpus)):
+            if given:
+                raise UsageError(f"{option} with {command}", "a table, or all: only they run in a container",
+                                 f"leave {option} out")  # fmt: skip
+
     def check(self) -> None:
         """Refuse what cannot work before any work is done.
 

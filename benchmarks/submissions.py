@@ -24,11 +24,12 @@ def submit(site: str, folder: Path | None, table: str, out: Path, mat: bool, opt
         mat: the older .mat of SIDD as well.
 
     Raises:
-        UsageError: no row, several rows, or a row that restores nothing.
+        UsageError: no row, several rows, a row that restores nothing, or options of containers.
         DataError: missing, foreign or misshapen images.
     """
     from benchmarks import submit as files
 
+    options.refuse_container(f"submit {site}")
     writable("--to", out)
     images = files.from_folder(folder) if folder is not None else restored(site, table, options)
     paths = files.sidd(images, out, mat) if site == "sidd" else files.dnd(images, out)

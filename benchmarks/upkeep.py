@@ -59,6 +59,7 @@ def export(root: Path, key: str, name: str) -> None:
 
 def release(tables: list[str], options: Options, half: bool = True) -> int:
     """Export every training that these tables need and the store holds; 0, or 3 where one is not trained yet."""
+    options.refuse_container("store release")
     from dataclasses import replace
 
     from benchmarks.released import export as copy

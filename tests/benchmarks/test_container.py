@@ -136,6 +136,12 @@ def test_what_cannot_be_passed_on_is_refused_before_an_engine_is_asked(tmp_path,
         container.run_in_container(["table1"], options(tmp_path, **given), client=object())
 
 
+def test_folders_are_checked_before_an_image_is_built(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MachineError, match="is a file"):
+        container.run_in_container(["table1"], options(tmp_path, out=tmp_path / "file" / "runs"), client=object())
+
+
 def test_gpus_are_asked_for_and_used(tmp_path):
     for gpus, count, ids in (("all", -1, None), ("0,2", 0, ["0", "2"])):
         client = Client()
