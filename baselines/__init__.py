@@ -7,6 +7,8 @@ broken baseline disables only itself.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import Any
 
 from senm.errors import UsageError, unknown
@@ -54,9 +56,14 @@ def get(name: str) -> Any:
 def load_plugin(target: str) -> Any:
     """Import ``module:Class``, register it under its own `name` attribute and return the class.
 
+    The module may lie in the working folder, also where an installed command does not look there.
+
     Raises:
         UsageError: malformed target, failing import, a class without `name`, or a name that is taken.
     """
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
     plugin = _import(target, target)
     name = getattr(plugin, "name", None)
     if not isinstance(name, str) or not name:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json as json_
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,8 +37,8 @@ def run_tables(names: Sequence[str], options: Options) -> int:
 
     finished = run(names, options, console_progress())
     if options.json:
-        text = [result.model_dump(mode="json") for result in finished.results]
-        print(json_.dumps(text if len(names) > 1 or "all" in names else text[0], indent=1))
+        text = [finite(result.model_dump(mode="json")) for result in finished.results]
+        print(json_.dumps(text if len(names) > 1 or "all" in names else text[0], indent=1, allow_nan=False))
     else:
         for result in finished.results:
             show(result)
@@ -51,8 +52,22 @@ def run_tables(names: Sequence[str], options: Options) -> int:
     return failed[0].exit_code if failed else 0
 
 
+def finite(value: Any) -> Any:
+    """A JSON value with null in place of infinities and of what is no number, for which JSON has no word.
+
+    >>> finite({"psnr": [float("inf"), 1.0]})
+    {'psnr': [None, 1.0]}
+    """
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def print_plan(names: Sequence[str], options: Options, machine: str = "") -> int:
     """Print steps, hours and disk space of tables; nothing runs."""
+    options.refuse_container("plan")
     from benchmarks.estimate import Estimate
     from benchmarks.report.plans import plan_lines
     from benchmarks.session import prepare

@@ -17,7 +17,7 @@ RESAMPLES = 2000
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation (n - 1) over replicates; no spread from fewer than two.
+    """Mean and sample standard deviation (n - 1) over replicates; no spread from fewer than two or with an infinity.
 
     >>> mean_and_spread([1.0, 3.0])
     (2.0, 1.4142135623730951)
@@ -27,19 +27,20 @@ def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
         raise ValueError("mean of no values")
-    return float(array.mean()), float(array.std(ddof=1)) if array.size > 1 else None
+    return float(array.mean()), float(array.std(ddof=1)) if array.size > 1 and np.isfinite(array).all() else None
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
     """Bootstrap interval of the mean over images (bias-corrected and accelerated), the same in every call.
 
     Returns:
-        (low, high), or None for fewer than two images. All values equal gives an interval of no width.
+        (low, high), or None for fewer than two images or a value that is not finite. All values equal gives an
+        interval of no width.
 
     Source: B. Efron, "Better bootstrap confidence intervals", JASA 1987, as in scipy.stats.bootstrap.
     """
     array = np.asarray(values, dtype=np.float64)
-    if array.size < 2:
+    if array.size < 2 or not np.isfinite(array).all():
         return None
     if np.ptp(array) == 0:
         return float(array[0]), float(array[0])

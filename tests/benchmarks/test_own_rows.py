@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,15 @@ def test_a_name_whose_row_is_taken_is_refused(
     given = [word for name in names for word in ("--external", f"{name}={place / 'tiny'}")]
     assert call(place, table, *given) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_plugin_of_the_working_folder_is_found_as_python_m_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lying_here.py").write_text("class R:\n    name = 'lying'\n    def restore(self): ...\n")
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(Path.cwd()))])
+    monkeypatch.chdir(tmp_path)
+    assert baselines.load_plugin("lying_here:R").name == "lying"
 
 
 @pytest.mark.parametrize(("name", "found"), [("My model (v2)", "my-model-v2"), ("a", "a"), ("--", "row")])

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from benchmarks import session
+from benchmarks.execute import Outcome
+from benchmarks.options import Options
+from benchmarks.record import Cell, TableResult
 from benchmarks.run import main
 from tests.benchmarks.tiny import write_tiny
 
@@ -143,6 +149,10 @@ def test_lists_and_presets(run: Run) -> None:
         (["table1", "--data", "aim19:x"], 2, "table1 cannot run on aim19"),
         (["submit", "sidd"], 2, "--rows"),
         (["compare", "not/there", "nor/this"], 3, "not/there"),
+        (["plan", "table1", "--container"], 2, "--container with plan"),
+        (["plan", "table1", "--gpus", "all"], 2, "--gpus with plan"),
+        (["store", "release", "table1", "--container"], 2, "--container with store release"),
+        (["submit", "sidd", "--rows", "senm-10", "--container"], 2, "--container with submit sidd"),
     ],
 )
 def test_wrong_use_gets_one_sentence(run: Run, words: list[str], code: int, said: str) -> None:
@@ -150,6 +160,27 @@ def test_wrong_use_gets_one_sentence(run: Run, words: list[str], code: int, said
     found, out, err = run(*words, here=table)
     assert found == code, err
     assert said in err and "Traceback" not in err and not out
+
+
+def test_json_has_null_for_a_value_that_is_not_finite(
+    run: Run, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    cell = Cell(row="a", column="psnr", state="measured", values=(math.inf,), mean=math.inf)
+    base = {"rows": (), "columns": (), "caption": "", "data": "folder", "scale": "smoke", "seeds": (0,)}
+    result = TableResult(table="table1", cells=(cell,), **base)  # type: ignore[arg-type]
+    done = session.Finished([result], [], Outcome(), {})
+    monkeypatch.setattr(session, "run", lambda *given: done)
+    code, out, _ = run(*smoke(place, "--json"))
+    assert code == 0 and "Infinity" not in out
+    assert json.loads(out)["cells"][0]["mean"] is None
+
+
+def test_the_page_over_all_tables_is_named_after_data_and_rows() -> None:
+    whole = [SimpleNamespace(data=name) for name in ("embedded", "embedded-x4")]
+    sets = [SimpleNamespace(data=name) for name in ("sidd", "sidd", "aim19")]
+    named = [session.page_of(whole, Options(scale="smoke")), session.page_of(sets, Options(scale="paper"))]  # type: ignore[arg-type]
+    assert named == ["all-embedded-smoke.html", "all-sidd-aim19-paper.html"]
+    assert session.page_of(whole, Options(rows=("a",))) == "all-embedded-short-rows.html"  # type: ignore[arg-type]
 
 
 def test_an_output_folder_that_cannot_be_made_is_refused_before_any_work(place: Path, run: Run) -> None:

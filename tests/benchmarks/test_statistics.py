@@ -34,6 +34,13 @@ def test_interval_of_few_values() -> None:
     assert 1.0 <= low <= high <= 2.0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("values", [[np.inf, np.inf], [np.inf, 30.0, 31.0], [np.nan, 1.0]])
+def test_values_that_are_not_finite_have_no_interval_and_no_spread(values: list[float]) -> None:
+    assert interval(values) is None
+    assert mean_and_spread(values)[1] is None
+
+
 def test_sign_flip_p_is_exact_for_few_and_close_for_many() -> None:
     assert sign_flip_p([1.0] * 5) == 2 / 2**5
     assert sign_flip_p([1.0, -1.0]) == 1.0
