@@ -15,7 +15,9 @@ Scale = Annotated[str, typer.Option(help="smoke (minutes, proves the plumbing), 
 DataSets = Annotated[
     list[str],
     typer.Option(
-        "--data", help="embedded, folder:PATH[,noisy-suffix,clean-suffix], sidd:PATH, aim19:PATH, ntire20:PATH."
+        "--data",
+        help="embedded, folder:PATH[,noisy-suffix,clean-suffix], sidd:PATH, polyu:PATH, cc:PATH, aim19:PATH, "
+        "ntire20:PATH; dnd:PATH for submit dnd.",
     ),
 ]
 Out = Annotated[Path, typer.Option(show_default="results/runs", help="Folder for results.")]

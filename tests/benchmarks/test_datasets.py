@@ -20,6 +20,8 @@ from senm.errors import DataError
 from senm.progress import NullProgress
 from tests.benchmarks.tiny import noisy, photograph, write_tiny
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
@@ -74,6 +76,15 @@ def test_real_pairs_come_before_synthetic_ones(tiny: PreparedData) -> None:
     assert [len(source) for source in sources] == [3]
     everything = real_pairs(tiny, None, 8)
     assert len(everything) == 8, "the scale limits how many real pairs stand in for all"
+
+
+@pytest.mark.parametrize("kind", datasets.KINDS)
+def test_readme_and_help_name_every_kind_of_data(kind: str) -> None:
+    from benchmarks.cli_options import DataSets
+
+    text = kind if kind == "embedded" else f"{kind}:PATH"
+    assert text in DataSets.__metadata__[0].help
+    assert text.replace("embedded", "Data other than the embedded") in (ROOT / "README.md").read_text()
 
 
 def test_a_changed_folder_is_another_data_set(tmp_path: Path) -> None:
