@@ -86,14 +86,15 @@ class Paired:
 def sign_flip_p(differences: Sequence[float]) -> float:
     """Two-sided p-value that paired differences have mean zero, by flipping their signs.
 
-    All sign patterns are visited up to 13 images (the p-value is exact), a fixed random draw of them beyond.
+    All sign patterns are visited up to 13 images (the p-value is exact), a fixed random draw of them beyond. Of a
+    difference that is not finite nothing can be said: 1.
 
     >>> sign_flip_p([1.0, 1.0, 1.0])
     0.25
     """
     array = np.asarray(differences, dtype=np.float64)
     n = array.size
-    if n == 0:
+    if n == 0 or not np.isfinite(array).all():
         return 1.0
     if n <= 13:
         signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
@@ -112,7 +113,7 @@ def paired(a: Mapping[str, float], b: Mapping[str, float]) -> Paired:
         a, b: image name -> value of one metric.
     """
     names = sorted(set(a) & set(b))
-    differences = [b[name] - a[name] for name in names]
+    differences = [0.0 if a[name] == b[name] else b[name] - a[name] for name in names]  # two infinities are equal
     return Paired(
         images=len(names),
         missing=tuple(sorted(set(a) ^ set(b))),

@@ -39,6 +39,12 @@ def test_interval_of_few_values() -> None:
 def test_values_that_are_not_finite_have_no_interval_and_no_spread(values: list[float]) -> None:
     assert interval(values) is None
     assert mean_and_spread(values)[1] is None
+    assert sign_flip_p(values) == 1.0
+
+
+def test_images_that_both_restore_without_any_error_are_ties() -> None:
+    found = paired({"a": np.inf, "b": 30.0}, {"a": np.inf, "b": 30.5})
+    assert (found.difference, found.ties, found.wins) == (0.25, 1, 1) and found.p == 1.0
 
 
 def test_sign_flip_p_is_exact_for_few_and_close_for_many() -> None:
