@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.published import FILES, PAGES, Published
-from senm.data.images import writing_failed
 from senm.errors import DataError, MachineError, UsageError
+from senm.files import writing_failed
 from senm.progress import NullProgress, Progress
 
 BLOCK = 1 << 16

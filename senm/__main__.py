@@ -86,10 +86,10 @@ def train(
     from senm.config import PAIRED_PRESETS
     from senm.config import preset as preset_of
     from senm.data.domains import Domains
-    from senm.data.images import writable
     from senm.data.pool import empty_images, empty_pairs
     from senm.device import torch_device
     from senm.distributed import launch, mapped_once
+    from senm.files import writable
     from senm.progress import NullProgress, console_progress
     from senm.tensorboard import observer
     from senm.trained import Trained

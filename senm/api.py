@@ -12,10 +12,11 @@ import torch
 from senm.config import SHORT, NoiseModelSettings, PairedModelSettings
 from senm.data.domains import Domains
 from senm.data.folder import find_pairs
-from senm.data.images import list_images, writable
+from senm.data.images import list_images
 from senm.data.mapped import mapped
 from senm.data.pool import ArrayImages, FileImages, Images, Pairs, RaggedImages, empty_images
 from senm.errors import DataError, UsageError
+from senm.files import writable
 from senm.progress import NullProgress, Progress
 from senm.trained import Trained
 

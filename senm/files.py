@@ -47,6 +47,29 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             Path(name).unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file as `write_atomically` does."""
+    write_atomically(path, lambda temporary: temporary.write_bytes(data))
+
+
+def writable(folder: Path) -> Path:
+    """`folder` itself, made where it is missing.
+
+    Raises:
+        MachineError: it is a file, or cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except FileExistsError as error:
+        raise MachineError(f"{folder} is not a folder", "a folder to write into", "choose another one") from error
+    except FileNotFoundError as error:  # of /proc and the like, where nothing can be made
+        raise MachineError(f"{folder} cannot be made", "a writable folder", "choose another one") from error
+    except OSError as error:
+        raise writing_failed(folder, error) from error
+
+
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Make the folder of a training and hold its lock, which the kernel drops with the process.
@@ -54,12 +77,7 @@ def only_one(folder: Path) -> Iterator[None]:
     Raises:
         MachineError: another process holds it, or the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise writing_failed(folder, error) from error
-    with lock:
+    with (writable(folder) / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from senm.data.images import list_images, writable, write_bytes, write_png
+from senm.data.images import list_images, write_png
 from senm.data.pool import FileImages, Images
 from senm.data.writer import PreparedWriter
 from senm.errors import DataError, UsageError
+from senm.files import writable, write_bytes
 from senm.progress import NullProgress, Progress
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from senm.data.images import EXTENSIONS, writing_failed
+from senm.data.images import EXTENSIONS
 from senm.errors import DataError, MachineError
+from senm.files import writing_failed
 from senm.progress import NullProgress, Progress
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from senm.data.images import encode_png, read_rgb, write_bytes
+from senm.data.images import encode_png, read_rgb
 from senm.data.pool import ArrayImages, Images, RaggedImages
 from senm.errors import DataError
+from senm.files import write_bytes
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,8 @@ conversion changes the noise that this project measures.
 from __future__ import annotations
 
 import io
-import os
 import re
 import struct
-import tempfile
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from senm.errors import DataError, MachineError
-from senm.files import writing_failed as writing_failed
+from senm.files import write_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -149,41 +147,6 @@ def write_png(path: Path | str, image: np.ndarray) -> None:
         MachineError: the folder cannot be written, or the disk is full.
     """
     write_bytes(Path(path), encode_png(image))
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file through a temporary one in the same folder, synced and renamed (MachineError on failure)."""
-    name = ""
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
-        raise writing_failed(path, error) from error
-
-
-def writable(folder: Path) -> Path:
-    """`folder` itself, made where it is missing.
-
-    Raises:
-        MachineError: it is a file, or cannot be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except FileExistsError as error:
-        raise MachineError(f"{folder} is not a folder", "a folder to write into", "choose another one") from error
-    except FileNotFoundError as error:  # of /proc and the like, where nothing can be made
-        raise MachineError(f"{folder} cannot be made", "a writable folder", "choose another one") from error
-    except OSError as error:
-        raise writing_failed(folder, error) from error
 
 
 def png_chunks(path: Path | str) -> list[str]:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from senm.data.images import write_bytes, writing_failed
 from senm.data.manifest import FILE_NAME, Manifest, Pool, Source, StoredFile, file_sha256, is_prepared
 from senm.data.pool import ragged_offsets
 from senm.errors import DataError, MachineError, UsageError
+from senm.files import write_bytes, writing_failed
 from senm.progress import NullProgress, Progress
 
 if TYPE_CHECKING:

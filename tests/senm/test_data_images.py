@@ -151,20 +151,6 @@ def test_digits_that_are_no_numbers_sort_as_letters() -> None:
     assert sorted(["s²3", "s2", "s10", "s٣"], key=images.natural_key) == ["s2", "s٣", "s10", "s²3"]
 
 
-def test_a_folder_to_write_into_is_made_or_refused(tmp_path: Path) -> None:
-    assert images.writable(tmp_path / "a" / "b").is_dir() and not list((tmp_path / "a" / "b").iterdir())
-    (tmp_path / "file").write_text("")
-    for bad in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(MachineError, match="file"):
-            images.writable(bad)
-
-
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc")
-def test_a_folder_that_cannot_be_made_is_refused() -> None:
-    with pytest.raises(MachineError, match="cannot be"):
-        images.writable(Path("/proc/none/below"))
-
-
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no image"):
         images.list_images(tmp_path)

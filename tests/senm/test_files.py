@@ -14,7 +14,7 @@ from senm.data.images import write_png
 from senm.data.mapped import mapped
 from senm.data.pool import ArrayImages, FileImages, Pairs
 from senm.errors import CheckpointError, MachineError
-from senm.files import write_atomically
+from senm.files import writable, write_atomically
 
 
 def photographs(folder: Path, shift: int = 0, count: int = 3) -> FileImages:
@@ -93,3 +93,17 @@ def test_the_hash_follows_names_pixels_order_and_role() -> None:
     )]
     assert len(set(found)) == len(found) - 1, "a pair is its two sides"
     assert content(pool) == content(ArrayImages(pixels.copy(), names))
+
+
+def test_a_folder_to_write_into_is_made_or_refused(tmp_path: Path) -> None:
+    assert writable(tmp_path / "a" / "b").is_dir() and not list((tmp_path / "a" / "b").iterdir())
+    (tmp_path / "file").write_text("")
+    for bad in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(MachineError, match="file"):
+            writable(bad)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc")
+def test_a_folder_that_cannot_be_made_is_refused() -> None:
+    with pytest.raises(MachineError, match="cannot be"):
+        writable(Path("/proc/none/below"))
