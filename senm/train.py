@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from senm.data.domains import Batch, Domains, DomainSampler
 from senm.distributed import Ranks, WholeBatchNorm, piece, whole_relativistic
 from senm.errors import CheckpointError, MachineError, TrainingError
 from senm.files import only_one
+from senm.health import COLLAPSED, MOST_SETBACKS, Health
 from senm.level import LevelNet
 from senm.losses import TERM_NAMES, Critic, Draws, Terms, auxiliary_scale, paired_terms, relativistic, semi_terms
 from senm.model import SeNMVAE
@@ -38,18 +38,6 @@ from senm.perceptual import Perceptual
 from senm.progress import NullProgress, Progress
 
 STATE, LOG = "state.pt", "log.jsonl"
-COLLAPSED = 1e-5
-
-
-@dataclass
-class Health:
-    """What went on in a training: counted, not hidden."""
-
-    skipped: int = 0
-    skipped_in_a_row: int = 0
-    nonfinite: list[str] = field(default_factory=list)
-    micro_batches: int = 1
-    collapsed_layers: list[int] = field(default_factory=list)
 
 
 class Training:
@@ -159,7 +147,7 @@ class Training:
         draws = self.draws(batch, self.step)  # of the whole batch, so that a row's draws do not depend on its process
         counts = {"paired": batch.paired, "source": batch.source, "target": batch.target}
         for optimiser in (self.optimiser, self.critic_optimiser):
-            optimiser.param_groups[0]["lr"] = learning_rate(t, self.step)
+            optimiser.param_groups[0]["lr"] = learning_rate(t, self.step) * 0.5 ** self.health.setbacks
         self.critic.requires_grad_(False)
         self.optimiser.zero_grad(set_to_none=True)
         logged, pairs_of_y = self.backward(*self.ranks.share(batch, draws), counts)
@@ -253,7 +241,7 @@ class Training:
     def identity(self) -> str:
         """Hash of what decides the weights after a given step: settings, seed and data."""
         deciding = self.settings.model_dump(mode="json")
-        for name in ("iterations", "log_every", "checkpoint_every"):
+        for name in ("iterations", "log_every"):
             del deciding["train"][name]
         return hashlib.sha256(json.dumps([deciding, self.seed, self.content]).encode()).hexdigest()
 
@@ -288,7 +276,7 @@ class Training:
         Raises:
             CheckpointError: `workdir` holds the state of another training.
             MachineError: another process trains in `workdir`, or it cannot be written.
-            TrainingError: the training cannot go on.
+            TrainingError: the network blew up too often, or before a state was saved.
         """
         first = self.ranks.rank == 0
         progress = progress if progress and first else NullProgress()
@@ -300,7 +288,7 @@ class Training:
                 trim_log(workdir / LOG, self.step)
             self.run_steps(workdir, progress, observe)
         self.ranks.wait()
-        for alarm in self.alarms():
+        for alarm in self.health.alarms():
             progress.say(alarm)
         return self
 
@@ -313,7 +301,13 @@ class Training:
             started = time.monotonic()
             while self.step < t.iterations:
                 step = self.step
-                logged = self.run_step()
+                try:
+                    logged = self.run_step()
+                except TrainingError as error:
+                    self.go_back(workdir, error)
+                    progress.say(f"{error.found}; going on from step {self.step} at half the learning rate")
+                    task.advance(self.step - step)
+                    continue
                 task.advance(1, loss=sum(v for k, v in logged.items() if k.endswith(("rec_x", "rec_y"))))
                 if first and (step % t.log_every == 0 or self.step == t.iterations):
                     line = {"step": step, "lr": self.optimiser.param_groups[0]["lr"], **logged,
@@ -324,21 +318,25 @@ class Training:
                         observe(self, logged)
                 if self.step % t.checkpoint_every == 0 or self.step == t.iterations:
                     self.check_collapse(logged)
-                    if first:
+                    if first and (not self.health.skipped_in_a_row or self.step == t.iterations):
                         save_state(workdir / STATE, self.state())
 
-    def alarms(self) -> list[str]:
-        """What a user should know of a finished training, a sentence each."""
-        h, found = self.health, []
-        if h.collapsed_layers:
-            layers = ", ".join(map(str, h.collapsed_layers))
-            found.append(f"posterior collapse: zn of layers {layers} carries nothing (KL below {COLLAPSED:g})")
-        if h.skipped:
-            why = f", last for {h.nonfinite[-1]}" if h.nonfinite else ""
-            found.append(f"{h.skipped} steps were skipped{why}")
-        if h.micro_batches > 1:
-            found.append(f"CUDA memory ran out: each batch was computed in {h.micro_batches} parts, its size unchanged")
-        return found
+    def go_back(self, workdir: Path, error: TrainingError) -> None:
+        """Take up the last saved state again, with half the learning rate from there on.
+
+        A network that blew up skips every later step, and would so to the end.
+
+        Raises:
+            TrainingError: `error`, where there is no saved state, or it has happened too often.
+        """
+        first, setbacks = self.ranks.rank == 0, self.health.setbacks + 1
+        saved = self.ranks.from_first(load_state(workdir / STATE) if first else None)
+        if saved is None or setbacks > MOST_SETBACKS:
+            raise error
+        self.load(saved, workdir / STATE)
+        self.health.setbacks = setbacks
+        if first:
+            trim_log(workdir / LOG, self.step)
 
     def check_collapse(self, logged: dict[str, float]) -> None:
         """Note layers whose degradation latent carries nothing: posterior and prior agree to the last digit."""

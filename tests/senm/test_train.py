@@ -13,6 +13,7 @@ from senm.data.domains import Domains
 from senm.data.pool import ArrayImages, Pairs
 from senm.errors import CheckpointError, DataError, MachineError, TrainingError
 from senm.files import only_one
+from senm.health import MOST_SETBACKS
 from senm.train import LOG, STATE, Training, learning_rate
 
 TINY = SMOKE.but(train={"iterations": 8, "batch": 5, "milestones": (4, 6), "checkpoint_every": 3, "log_every": 1})
@@ -69,7 +70,7 @@ def test_finished_training_is_not_repeated(tmp_path: Path) -> None:
 
 def test_a_finished_training_goes_on_to_more_iterations_as_if_never_stopped(tmp_path: Path) -> None:
     Training(TINY.but(train={"iterations": 5}), domains(), seed=3).run(tmp_path / "longer")
-    longer = Training(TINY.but(train={"log_every": 3, "checkpoint_every": 2}), domains(), seed=3)
+    longer = Training(TINY.but(train={"log_every": 3}), domains(), seed=3)
     longer.run(tmp_path / "longer")
     assert longer.step == 8 and same(longer, Training(TINY, domains(), seed=3).run(tmp_path / "whole"))
 
@@ -139,6 +140,49 @@ def test_too_many_skipped_steps_stop_the_run_and_name_the_term(tmp_path: Path) -
         training.model.encode_y.stem.weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"2 steps in a row.*'(paired|target)/rec_[xy]' is not finite"):
         training.run(tmp_path)
+
+
+def test_a_network_that_blew_up_goes_back_to_its_saved_state_at_half_the_rate(tmp_path: Path) -> None:
+    settings = TINY.but(train={"max_skipped": 2})
+    training = Training(settings, domains(), seed=3)
+    run_step, blown = training.run_step, []
+
+    def run_or_blow_up() -> dict[str, float]:
+        if training.step == 5 and not blown:
+            blown.append(5)
+            with torch.no_grad():
+                training.model.encode_y.stem.weight.fill_(float("nan"))
+        return run_step()
+
+    training.run_step = run_or_blow_up  # type: ignore[method-assign]
+    training.run(tmp_path / "blown")
+    assert training.step == 8 and training.health.setbacks == 1
+    log = log_of(tmp_path / "blown")
+    assert [line["step"] for line in log] == list(range(8))
+    assert [line["lr"] / learning_rate(settings.train, line["step"]) for line in log] == [1] * 3 + [0.5] * 5
+    other = Training(settings, domains(), seed=3)
+    for _ in range(3):
+        other.run_step()
+    other.health.setbacks = 1
+    save_state(tmp_path / "other" / STATE, other.state())
+    assert same(training, Training(settings, domains(), seed=3).run(tmp_path / "other"))
+    assert any("blew up once" in alarm for alarm in training.health.alarms())
+
+
+def test_a_network_that_blows_up_again_and_again_stops_the_run(tmp_path: Path) -> None:
+    training = Training(TINY.but(train={"max_skipped": 1}), domains(), seed=3)
+    run_step = training.run_step
+
+    def blow_up_after_four() -> dict[str, float]:
+        if training.step == 4:
+            with torch.no_grad():
+                training.model.encode_y.stem.weight.fill_(float("nan"))
+        return run_step()
+
+    training.run_step = blow_up_after_four  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match="not finite"):
+        training.run(tmp_path)
+    assert training.health.setbacks == MOST_SETBACKS and load_state(tmp_path / STATE)["step"] == 3
 
 
 def test_clipping_bounds_the_update() -> None:
