@@ -13,7 +13,7 @@ from benchmarks.scale import Scale
 from benchmarks.step import Step, unique
 from benchmarks.systems import get, module_of, registered
 from benchmarks.tables import Mix, Noise, Restoration, RowSpec, TableSpec
-from senm.config import Settings
+from senm.config import Settings, nested
 
 __all__ = ["Plan", "Planner", "RowPlan", "Step", "TablePlan", "limited", "settings_of"]
 
@@ -110,13 +110,7 @@ def settings_of(system: str, scale: str, changes: Mapping[str, Any], side: int =
         for path, value in settings.flat().items()
         if path.rpartition(".")[2] == "crop" and 0 < side < value
     }
-    for path, value in {**crops, **changes}.items():
-        *groups, name = path.split(".")
-        nested: dict[str, Any] = {name: value}
-        for group in reversed(groups):
-            nested = {group: nested}
-        settings = settings.but(**nested)
-    return settings
+    return settings.but(**nested({**crops, **changes}))
 
 
 class Planner:

@@ -35,6 +35,8 @@ def changes(items: list[str]) -> dict[str, Any]:
     """``["train.iterations=500", "level=measured"]`` as nested changes of settings."""
     import json
 
+    from senm.config import nested
+
     found: dict[str, Any] = {}
     for item in items:
         path, equals, text = item.partition("=")
@@ -44,12 +46,8 @@ def changes(items: list[str]) -> dict[str, Any]:
             value = json.loads(text)
         except ValueError:
             value = text
-        *groups, key = path.split(".")
-        place = found
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[key] = value
-    return found
+        found[path] = value
+    return nested(found)
 
 
 def pairs_of(text: str) -> Any:

@@ -6,6 +6,7 @@ the printed numbers) and `paper`. `differences()` computes the list from the set
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -60,6 +61,27 @@ class Settings(BaseModel):
             else:
                 out[prefix + name] = value
         return out
+
+
+def nested(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes by dotted path as nested ones, all for one `but`, so that they are judged together.
+
+    Raises:
+        SettingsError: a group and one of its settings are both given.
+
+    >>> nested({"train.iterations": 10, "train.batch": 4, "level": "measured"})
+    {'train': {'iterations': 10, 'batch': 4}, 'level': 'measured'}
+    """
+    found: dict[str, Any] = {}
+    for path, value in changes.items():
+        *groups, name = path.split(".")
+        place = found
+        for group in groups:
+            place = place.setdefault(group, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f"{group!r} is given and {path!r} too", "either of them")
+        place[name] = value
+    return found
 
 
 LEVEL_SCALE = Field(

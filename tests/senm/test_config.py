@@ -12,6 +12,7 @@ from senm.config import (
     LossSettings,
     Settings,
     differences,
+    nested,
     preset,
     source_of,
 )
@@ -110,3 +111,10 @@ def test_but_changes_only_what_it_names() -> None:
     before, after = SHORT.flat(), changed.flat()
     assert {k for k in before if before[k] != after[k]} == {"loss.lam", "normalize"}
     assert source_of(SHORT, "loss.p1").startswith("code: absent")
+
+
+def test_changes_by_path_are_judged_together() -> None:
+    changes = nested({"train.crop": 16, "loss.gan_weight": 0.0, "loss.lpips_weight": 0.0})
+    assert AUTHORS.but(**changes).train.crop == 16
+    with pytest.raises(SettingsError, match="'loss' is given"):
+        nested({"loss": 1, "loss.lam": 2})
