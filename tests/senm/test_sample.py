@@ -13,7 +13,7 @@ from senm.errors import MachineError, SettingsError
 from senm.model import SeNMVAE
 from senm.noise import cell_noise, image_noise
 from senm.paired import PairedVAE
-from senm.sample import batches, by_tiles, denoise_image, denoised, sample_images, sample_tiled
+from senm.sample import batches, by_tiles, denoise_image, denoised, sample_images, sample_tiled, to_uint8
 from senm.tiling import automatic_side, budget, overlap, receptive_radius, tiles
 
 
@@ -276,3 +276,8 @@ def test_one_tile_larger_than_the_image_is_the_image() -> None:
     engine, level = Engine(SEMI), torch.tensor([0.1])
     tiled = sample_tiled(engine, PIXELS[0], "photo0", level, 0, 64)
     np.testing.assert_array_equal(tiled, made(SEMI)[0])
+
+
+def test_generated_values_are_rounded_to_the_nearest_level() -> None:
+    values = torch.tensor([0.4, 0.6, 1.4, 1.6, 254.6, -3.0, 300.0]) / 255
+    assert to_uint8(values.expand(1, 3, 1, 7))[0, 0, :, 0].tolist() == [0, 1, 1, 2, 255, 0, 255]
