@@ -30,7 +30,7 @@ NOT_RUN = {
     r"--container|^docker": "a container engine; tests/benchmarks/test_container.py runs it with a scripted one",
     r"--device cuda": "a GPU",
     r"--scale paper": "a GPU and the official data",
-    r"benchmarks\.run (table1|all)\b": "time; tests/benchmarks/test_run_cli.py runs tables at smoke scale",
+    r"benchmarks\.run (table\d|all)\b": "time; tests/benchmarks/test_run_cli.py runs tables at smoke scale",
     r"benchmarks\.run prepare": "official data; tests/benchmarks/test_prepare.py runs it on small copies",
     r"benchmarks\.run doctor": "looks at the machine; tests/benchmarks/test_doctor.py runs it",
     r"benchmarks\.run profile": "time; tests/benchmarks/test_sampler_profile.py runs it",
