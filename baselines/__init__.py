@@ -11,26 +11,26 @@ import os
 import sys
 from typing import Any
 
-from senm.errors import UsageError, unknown
+from senm.support.errors import UsageError, unknown
 
 GROUP = "senm.baselines"
 
 REGISTRY: dict[str, str] = {
-    "senm-vae": "baselines.senm_vae:SeNMVAEModel",
-    "senm-paired": "baselines.senm_vae:PairedModel",
-    "c2n": "baselines.c2n:C2N",
-    "gaussian": "baselines.gaussian:WhiteGaussian",
-    "heteroscedastic": "baselines.gaussian:HeteroscedasticGaussian",
-    "external-noise": "baselines.external:ExternalNoise",
-    "dncnn": "baselines.dncnn:DnCNN",
-    "drunet": "baselines.drunet:DRUNet",
-    "nafnet": "baselines.nafnet:NAFNet",
-    "nafnet-finetune": "baselines.nafnet:NAFNetFineTune",
-    "esrgan": "baselines.esrgan:ESRGAN",
-    "uformer": "baselines.pretrained:Uformer",
-    "restormer": "baselines.pretrained:Restormer",
-    "external-restorer": "baselines.external:ExternalRestorer",
-    "external-x4": "baselines.external:ExternalEnlarger",
+    "senm-vae": "baselines.noise.senm_vae:SeNMVAEModel",
+    "senm-paired": "baselines.noise.senm_vae:PairedModel",
+    "c2n": "baselines.noise.c2n.model:C2N",
+    "gaussian": "baselines.noise.gaussian:WhiteGaussian",
+    "heteroscedastic": "baselines.noise.gaussian:HeteroscedasticGaussian",
+    "external-noise": "baselines.published.external:ExternalNoise",
+    "dncnn": "baselines.restorers.dncnn:DnCNN",
+    "drunet": "baselines.restorers.drunet:DRUNet",
+    "nafnet": "baselines.restorers.nafnet:NAFNet",
+    "nafnet-finetune": "baselines.restorers.nafnet:NAFNetFineTune",
+    "esrgan": "baselines.super_resolution.esrgan.model:ESRGAN",
+    "uformer": "baselines.published.pretrained:Uformer",
+    "restormer": "baselines.published.pretrained:Restormer",
+    "external-restorer": "baselines.published.external:ExternalRestorer",
+    "external-x4": "baselines.published.external:ExternalEnlarger",
 }
 
 _plugins: dict[str, str] = {}

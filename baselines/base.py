@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from senm.checkpoint import read_state_dict
 from senm.config import Settings
-from senm.errors import CheckpointError, SenmError
-from senm.files import write_atomically
+from senm.support.errors import CheckpointError, SenmError
+from senm.support.files import write_atomically
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains, Pairs
     from senm.data.pool import Images
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 Scale = Literal["smoke", "short", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "short", "paper")

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from benchmarks import run_more
-from benchmarks.cli_options import with_options
-from benchmarks.options import Options
+from benchmarks.cli import more as run_more
+from benchmarks.cli.options import with_options
+from benchmarks.core.options import Options
 from benchmarks.tables import NAMES
-from senm.errors import SenmError, unknown
-from senm.memory import keep_freed_memory
-from senm.progress import terminate_as_interrupt
+from senm.support.errors import SenmError, unknown
+from senm.sampling.memory import keep_freed_memory
+from senm.support.progress import terminate_as_interrupt
 
 HELP = "Regenerate the tables of the SeNM-VAE paper and hold every cell and claim against it."
 INTERRUPTED = 130
@@ -31,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=HEL
 
 def _add_table(name: str) -> None:
     def function(options: Options) -> int:
-        from benchmarks.commands import run_tables
+        from benchmarks.cli.tables import run_tables
 
         return run_tables([name], options)
 
@@ -52,7 +52,7 @@ def plan(
     options: Options,
 ) -> int:
     """Print the steps, hours and disk space that tables would take, without running anything."""
-    from benchmarks.commands import print_plan
+    from benchmarks.cli.tables import print_plan
 
     return print_plan(tables, options, machine)
 

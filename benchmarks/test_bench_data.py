@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from benchmarks.metrics import METRICS
 from benchmarks.metrics.fid import frechet, statistics
-from benchmarks.profile_arms import Case, make_network
+from benchmarks.profiling.arms import Case, make_network
 from senm.checkpoint import load_state, save_state, semi_from_authors
 from senm.data.domains import Domains, DomainSampler
 from senm.data.pool import ArrayImages, Pairs, empty_images

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from benchmarks.conftest import DEVICES
-from benchmarks.profile_arms import SAMPLERS, Case, make_network, sampling_work
+from benchmarks.profiling.arms import SAMPLERS, Case, make_network, sampling_work
 from senm.config import PRESETS
 from senm.data.pool import ArrayImages
-from senm.sample import sample_images
+from senm.sampling.sampler import sample_images
 
 LAYERS = PRESETS["short"].network.layers
 """Layers of the `short` network."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.conftest import DEVICES
-from benchmarks.profile_arms import TRAINERS, Case, training_work
+from benchmarks.profiling.arms import TRAINERS, Case, training_work
 
 
 @pytest.mark.parametrize("scale", ["smoke", "short", "authors"])

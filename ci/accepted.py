@@ -11,9 +11,9 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.record import VERSION, Cell, Column, Frozen, GoldenRecord, SpeedRecord, TableResult
-from benchmarks.statistics import mean_and_spread
-from senm.errors import DataError, UsageError
+from benchmarks.core.record import VERSION, Cell, Column, Frozen, GoldenRecord, SpeedRecord, TableResult
+from benchmarks.core.statistics import mean_and_spread
+from senm.support.errors import DataError, UsageError
 
 ROOT = Path(__file__).resolve().parents[1] / "results" / "accepted"
 FALSE_ALARMS = 0.01

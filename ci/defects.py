@@ -47,7 +47,7 @@ DEFECTS = (
     ),
     Defect(
         "DnCNN without batch norm",
-        "baselines/dncnn.py",
+        "baselines/restorers/dncnn.py",
         'act_mode="BR" if size.norm else "R"',
         'act_mode="R"',
         "tests/baselines/test_networks.py",
@@ -75,7 +75,7 @@ DEFECTS = (
     ),
     Defect(
         "noise reused between images",
-        "senm/noise.py",
+        "senm/sampling/noise.py",
         "(seed, name, latent, layer)",
         "(seed, latent, layer)",
         "tests/senm/test_sample.py",
@@ -96,7 +96,7 @@ DEFECTS = (
     ),
     Defect(
         "learning-rate schedule off by one",
-        "senm/train.py",
+        "senm/training/train.py",
         "sum(step >= milestone for milestone in t.milestones)",
         "sum(step > milestone for milestone in t.milestones)",
         "tests/senm/test_train.py",
@@ -110,14 +110,14 @@ DEFECTS = (
     ),
     Defect(
         "generated images truncated to 8 bit",
-        "senm/sample.py",
+        "senm/sampling/sampler.py",
         ".clamp(0, 1) * 255).round()",
         ".clamp(0, 1) * 255)",
         "tests/senm/test_sample.py",
     ),
     Defect(
         "critic not trained",
-        "senm/train.py",
+        "senm/training/train.py",
         "self.critic_optimiser.step()",
         "pass",
         "tests/senm/test_train.py",

@@ -13,12 +13,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import environment
-from benchmarks.options import seeds
+from benchmarks.core import environment
+from benchmarks.core.options import seeds
 from ci import accepted as kept
 from ci.gate import judge
 from ci.judge import Finding
-from senm.errors import SenmError
+from senm.support.errors import SenmError
 
 ROOT = Path(__file__).resolve().parents[1]
 THREADS = "2"

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median, stdev
 
-from benchmarks import environment
-from benchmarks.record import GoldenRecord, SpeedRecord, TableResult, read
+from benchmarks.core import environment
+from benchmarks.core.record import GoldenRecord, SpeedRecord, TableResult, read
 from ci import accepted as kept
 from ci.accepted import SLACK, AcceptedGolden, AcceptedSpeed, AcceptedTable
 from ci.judge import Finding, failure, judge_golden, judge_speed, judge_table, note
-from senm.errors import DataError, SenmError
+from senm.support.errors import DataError, SenmError
 
 RUNS = Path(__file__).resolve().parents[1] / "results" / "runs"
 GOLDEN, SPEED = "golden.json", "speed.json"
@@ -41,7 +41,7 @@ def judge(runs: Path, root: Path, scale: str, machine: str) -> list[Finding]:
     Args:
         runs: folder with gate/golden.json, gate/speed.json and <table>/<data>-<scale>/table.json.
         root: the accepted records.
-        machine: kind of machine, see `benchmarks.environment.machine_key`.
+        machine: kind of machine, see `benchmarks.core.environment.machine_key`.
 
     Raises:
         DataError: nothing was accepted for this scale on any machine, or a record cannot be read.

@@ -1,4 +1,4 @@
-"""Numbers that must repeat: `python -m benchmarks.golden` measures them, `ci.gate` compares them.
+"""Numbers that must repeat: `python -m ci.golden` measures them, `ci.gate` compares them.
 
 Short trainings log every term of the objective, the sampler and every metric are called on fixed images. The noise
 models run in float64, where 20 steps of Adam do not blow rounding up, on one thread: a platform repeats them exactly
@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import environment
-from benchmarks.record import GoldenRecord
+from benchmarks.core import environment
+from benchmarks.core.record import GoldenRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ def photographs(count: int, stream: str) -> tuple[np.ndarray, np.ndarray]:
     """Smooth coloured waves and the same with signal-dependent noise: uint8 (count, 40, 40, 3) each."""
     import numpy as np
 
-    from senm.seeding import rng
+    from senm.support.seeding import rng
 
     draw = rng("golden", stream)
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
@@ -73,7 +73,7 @@ def trajectory(settings: NoiseModelSettings | PairedModelSettings, steps: int) -
     """Every logged value of a short float64 training, by name; a term that a step lacks is left out there."""
     from dataclasses import replace
 
-    from senm.train import Training
+    from senm.training.train import Training
 
     found: dict[str, list[float]] = {}
     with double():
@@ -114,7 +114,7 @@ def noise_models() -> dict[str, Case]:
 def restorer(name: str, steps: int) -> Case:
     """Losses of a restorer's training, and its number of parameters and of tensors in its state."""
     import baselines
-    from senm.progress import NullProgress
+    from senm.support.progress import NullProgress
 
     system = baselines.get(name)
     settings = system.default_settings("smoke")
@@ -144,9 +144,9 @@ def sampler() -> dict[str, Case]:
     from senm.config import PRESETS
     from senm.data.pool import ArrayImages
     from senm.model import SeNMVAE
-    from senm.noise import image_noise
-    from senm.sample import sample_images
-    from senm.seeding import seed
+    from senm.sampling.noise import image_noise
+    from senm.sampling.sampler import sample_images
+    from senm.support.seeding import seed
 
     names = ["a", "b", "c"]
     clean = np.repeat(photographs(1, "sampled")[0], 3, axis=0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal, TypeVar
 
-from benchmarks.record import GoldenRecord, SpeedRecord, TableResult
+from benchmarks.core.record import GoldenRecord, SpeedRecord, TableResult
 from ci.accepted import AcceptedGolden, AcceptedSpeed, AcceptedTable, key_of, measured, shared
 
 T = TypeVar("T")

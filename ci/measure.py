@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.frechet import RANDOM, VARIABLE
+from benchmarks.metrics.chosen import RANDOM, VARIABLE
 from ci.gate import GOLDEN, RUNS, SPEED, TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +26,7 @@ def commands(
     python = [sys.executable, "-m"]
     found = []
     if "golden" in only:
-        found.append([*python, "benchmarks.golden", str(runs / "gate" / GOLDEN)])
+        found.append([*python, "ci.golden", str(runs / "gate" / GOLDEN)])
     if "drift" in only:
         place = ["--out", str(runs), *(["--store", str(store)] if store else [])]
         for table in TABLES:
@@ -45,7 +45,7 @@ def commands(
                 ]
             )
     if "speed" in only:
-        found.append([*python, "benchmarks.speed", str(runs / "gate" / SPEED)])
+        found.append([*python, "benchmarks.profiling.speed", str(runs / "gate" / SPEED)])
     return found
 
 

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ci.defects import DEFECTS, Defect
-from senm.errors import DataError, SenmError
+from senm.support.errors import DataError, SenmError
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("senm", "baselines", "benchmarks", "ci", "tests", "results/reference", "results/accepted", "pyproject.toml")

@@ -16,13 +16,11 @@ if TYPE_CHECKING:
     from senm.paired import PairedVAE
 
 __all__ = ["PairedVAE", "SeNMVAE", "denoise", "fit", "images_in", "load", "pairs_in", "sample"]
-_API = ("load", "denoise", "fit", "images_in", "pairs_in")
+_API = ("load", "denoise", "fit", "images_in", "pairs_in", "sample")
 _WHERE = {"SeNMVAE": "senm.model", "PairedVAE": "senm.paired"} | dict.fromkeys(_API, "senm.api")
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("api", "sample"):  # senm.sample is a module that can be called
-        return importlib.import_module(f"senm.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'senm' has no attribute {name!r}")
     value = globals()[name] = getattr(importlib.import_module(_WHERE[name]), name)

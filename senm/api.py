@@ -11,14 +11,14 @@ import torch
 
 from senm.config import SHORT, NoiseModelSettings, PairedModelSettings
 from senm.data.domains import Domains
-from senm.data.folder import find_pairs
+from senm.data.formats.folder import find_pairs
 from senm.data.images import list_images
 from senm.data.mapped import mapped
 from senm.data.pool import ArrayImages, FileImages, Images, Pairs, RaggedImages, empty_images
-from senm.errors import DataError, UsageError
-from senm.files import writable
-from senm.progress import NullProgress, Progress
-from senm.trained import Trained
+from senm.support.errors import DataError, UsageError
+from senm.support.files import writable
+from senm.support.progress import NullProgress, Progress
+from senm.sampling.trained import Trained
 
 Picture = np.ndarray | torch.Tensor
 Many = Picture | Sequence[Picture] | Images
@@ -79,7 +79,7 @@ def fit(
         MachineError: `workdir` cannot be written.
         TrainingError: the training cannot go on.
     """
-    from senm.tensorboard import observer
+    from senm.training.tensorboard import observer
 
     if not isinstance(pairs, Pairs):
         pairs = Pairs(pool(pairs[0]), pool(pairs[1]))
@@ -121,7 +121,7 @@ def sample(model: Trained, images: Many, seed: int = 0, *, level: float | None =
         seed: with an image's place (or its name in an `Images` pool) it decides the noise.
         level: one level for all, a standard deviation in [0, 1] units; None draws from the model's level source.
         device: where to run; None is where the model is.
-        options: of `senm.sample.sample_images` (batch, tile, temperature, precision, compile).
+        options: of `senm.sampling.sampler.sample_images` (batch, tile, temperature, precision, compile).
 
     Returns:
         One image for one image, else a list (for an array or tensor of several: the same kind again).
@@ -137,7 +137,7 @@ def sample(model: Trained, images: Many, seed: int = 0, *, level: float | None =
     >>> senm.sample(model, np.zeros((20, 30, 3), np.uint8)).shape
     (20, 30, 3)
     """
-    from senm.sample import check_noise
+    from senm.sampling.sampler import check_noise
 
     check_noise(level)
     return in_form(images, list(model.sample(pool(images), seed=seed, level=level, device=device, **options)))
@@ -162,7 +162,7 @@ def denoise(model: Trained, images: Many, *, tile: int | None = None) -> Any:
 def denoised(model: Trained, noisy: Images, progress: Progress, tile: int | None = None) -> Iterator[np.ndarray]:
     """Denoised uint8 (H, W, 3) images in the order of `noisy`: the mean of z at every layer, no draw."""
     from senm.model import SeNMVAE
-    from senm.sample import check_tile, denoise_image
+    from senm.sampling.sampler import check_tile, denoise_image
 
     check_tile(tile)
     network = model.network

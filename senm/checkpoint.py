@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from senm.config import NetworkSettings, PairedNetworkSettings
-from senm.errors import CheckpointError
-from senm.files import write_atomically
+from senm.support.errors import CheckpointError
+from senm.support.files import write_atomically
 from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from senm.errors import SettingsError, nearest
+from senm.support.errors import SettingsError, nearest
 
 
 class Settings(BaseModel):

@@ -16,10 +16,10 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from senm import seeding
+from senm.support import seeding
 from senm.data.levelled import LevelledImages
 from senm.data.pool import Images
-from senm.errors import CheckpointError
+from senm.support.errors import CheckpointError
 
 LOG10_SHOT = (math.log10(0.00068674), math.log10(0.02194856))
 READ_SLOPE, READ_OFFSET, READ_SPREAD = 1.85, 0.30, 0.20

@@ -15,12 +15,12 @@ import torch
 
 from senm.checkpoint import UNREADABLE, save_state
 from senm.config import Settings
-from senm.errors import CheckpointError, MachineError, TrainingError
-from senm.files import only_one, write_atomically
-from senm.tensorboard import asked_for
+from senm.support.errors import CheckpointError, MachineError, TrainingError
+from senm.support.files import only_one, write_atomically
+from senm.training.tensorboard import asked_for
 
 if TYPE_CHECKING:
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 CHECKPOINT_SECONDS = 60.0
 STATE = "state.pt"

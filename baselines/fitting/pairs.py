@@ -10,8 +10,8 @@ from torch import Tensor
 
 from senm.data.crops import CropReader, Positions, augment
 from senm.data.domains import to_tensor
-from senm.errors import DataError, SettingsError
-from senm.seeding import rng
+from senm.support.errors import DataError, SettingsError
+from senm.support.seeding import rng
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains

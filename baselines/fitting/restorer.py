@@ -21,17 +21,17 @@ from baselines.base import (
     to_image,
     to_tensor,
 )
-from baselines.training import TrainingSettings, train
-from senm import seeding
+from baselines.fitting.training import TrainingSettings, train
+from senm.support import seeding
 from senm.checkpoint import read_state_dict
 from senm.config import Settings
 from senm.data.manifest import file_sha256
-from senm.device import torch_device
-from senm.memory import keep_freed_memory
+from senm.support.device import torch_device
+from senm.sampling.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from senm.data.pool import Images, Pairs
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 
 class RestorerSettings(Settings):
@@ -101,7 +101,7 @@ class NetworkRestorer(ABC):
         progress: Progress,
         start: Path | None = None,
     ) -> Self:
-        """Train on `sources`; see `baselines.training.train` for files left in `workdir` and errors."""
+        """Train on `sources`; see `baselines.fitting.training.train` for files left in `workdir` and errors."""
         torch_device(device)
         network = cls.initialised(settings, seed, start)
         trained = train(

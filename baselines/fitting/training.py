@@ -13,16 +13,16 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines.loop import Guard, identity, run_loop
-from baselines.pairs import Mixing, PairSampler
+from baselines.fitting.loop import Guard, identity, run_loop
+from baselines.fitting.pairs import Mixing, PairSampler
 from senm.config import Settings
 from senm.data.digest import content
 from senm.data.mapped import mapped_pairs
-from senm.device import torch_device
+from senm.support.device import torch_device
 
 if TYPE_CHECKING:
     from senm.data.domains import Pairs
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 LossName = Literal["l1", "mse", "charbonnier", "psnr"]
 

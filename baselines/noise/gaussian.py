@@ -11,15 +11,15 @@ import torch
 from pydantic import Field
 
 from baselines.base import Capabilities, Scale, load_checkpoint, save_checkpoint
-from senm import seeding
+from senm.support import seeding
 from senm.config import Settings, preset
 from senm.data.levelled import level_of_pair
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains
     from senm.data.pool import Images, Pairs
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 QUANTISATION = 1 / 12 / 255**2
 NOT_IN_PAPER = "ours: the paper has no such row"

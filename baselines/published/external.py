@@ -11,12 +11,12 @@ from pydantic import Field
 
 from baselines.base import Capabilities, Scale, load_checkpoint, save_checkpoint
 from senm.config import Settings
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains
     from senm.data.pool import Images, Pairs
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 
 class ExternalSettings(Settings):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from torch import Tensor, nn
 
 from baselines.base import Capabilities, Scale
-from baselines.restorer import NetworkRestorer, RestorerSettings
-from senm.errors import MachineError, UsageError
+from baselines.fitting.restorer import NetworkRestorer, RestorerSettings
+from senm.support.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from senm.data.pool import Pairs
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 
 class PretrainedSettings(RestorerSettings):

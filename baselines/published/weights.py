@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from senm.errors import CheckpointError, DataError, UsageError, unknown
+from senm.support.errors import CheckpointError, DataError, UsageError, unknown
 
 SSIM_2D = "psnr_rgb_uint8, ssim_2d_valid_rgb"
 SSIM_3D = "psnr_rgb_uint8, ssim_3d_uint8"
@@ -81,39 +81,39 @@ _SENM = "github.com/zhengdharia/SeNM-VAE (README)"
 _SMALL = {"depth": 20, "norm": False}
 
 RELEASES: tuple[Release, ...] = (
-    Release("nafnet-sidd", "NAFNet-SIDD-width64.pth", (("table3", "nafnet"),), "baselines.nafnet:NAFNet", "MIT",
+    Release("nafnet-sidd", "NAFNet-SIDD-width64.pth", (("table3", "nafnet"),), "baselines.restorers.nafnet:NAFNet", "MIT",
             SSIM_3D, "github.com/megvii-research/NAFNet (README)", note="also the start of the fine-tuned row",
             starts=("nafnet-finetune",)),
-    Release("restormer-sidd", "real_denoising.pth", (("table3", "restormer"),), "baselines.pretrained:Restormer",
+    Release("restormer-sidd", "real_denoising.pth", (("table3", "restormer"),), "baselines.published.pretrained:Restormer",
             "academic use only", SSIM_3D, "github.com/swz30/Restormer (Denoising)", note="needs spandrel_extra_arches"),
-    Release("uformer-sidd", "Uformer_B.pth", (("table3", "uformer"),), "baselines.pretrained:Uformer", "MIT", SSIM_3D,
+    Release("uformer-sidd", "Uformer_B.pth", (("table3", "uformer"),), "baselines.published.pretrained:Uformer", "MIT", SSIM_3D,
             _UFORMER, note="the name of the published file is not checked"),
     Release("maxim-sidd", "checkpoint.npz", (("table3", "maxim"),), "", "Apache-2.0", SSIM_3D,
             "github.com/google-research/maxim"),
-    Release("senm-nafnet", "SeNM-VAE-NAFNet.pth", (("table3", "senm-nafnet"),), "baselines.nafnet:NAFNet", "", SSIM_3D,
+    Release("senm-nafnet", "SeNM-VAE-NAFNet.pth", (("table3", "senm-nafnet"),), "baselines.restorers.nafnet:NAFNet", "", SSIM_3D,
             _SENM, note=OURS),
-    Release("senm-drunet", "SeNM-VAE-DRUNet.pth", (), "baselines.drunet:DRUNet", "", SSIM_2D, _SENM, note=OURS),
+    Release("senm-drunet", "SeNM-VAE-DRUNet.pth", (), "baselines.restorers.drunet:DRUNet", "", SSIM_2D, _SENM, note=OURS),
     Release("senm-vae-10", "SeNM-VAE-10.pth", (("table1", "senm-10"),), "senm", "", NOISE, _SENM, note=OURS),
     Release("senm-vae-96", "SeNM-VAE-96.pth", (("table1", "senm-96"),), "senm", "", NOISE, _SENM, note=OURS),
     Release("senm-vae-960", "SeNM-VAE-960.pth", (("table1", "senm-960"),), "senm", "", NOISE, _SENM, note=OURS),
     Release("senm-vae-all", "SeNM-VAE-all.pth", (("table1", "senm-all"),), "senm-paired", "", NOISE, _SENM,
             note=OURS + "; its levels are drawn from the SIDD line, since the measured ones are not in the file"),
-    Release("c2n-sidd", "C2N-SIDD_to_SIDD.ckpt", (("table1", "c2n"),), "baselines.c2n:C2N", "MIT", NOISE,
+    Release("c2n-sidd", "C2N-SIDD_to_SIDD.ckpt", (("table1", "c2n"),), "baselines.noise.c2n.model:C2N", "MIT", NOISE,
             "github.com/onwn/C2N (README)"),
-    Release("lud-vae-dncnn", "dncnn.pth", (), "baselines.dncnn:DnCNN", "MIT", SSIM_2D,
+    Release("lud-vae-dncnn", "dncnn.pth", (), "baselines.restorers.dncnn:DnCNN", "MIT", SSIM_2D,
             "github.com/zhengdharia/LUD-VAE (LUD_VAE_sidd/DnCNN/model_zoo)", note="17 layers, batch norm unfolded"),
-    Release("dncnn-blind", "dncnn_color_blind.pth", (), "baselines.dncnn:DnCNN", "MIT", SSIM_2D,
+    Release("dncnn-blind", "dncnn_color_blind.pth", (), "baselines.restorers.dncnn:DnCNN", "MIT", SSIM_2D,
             "github.com/cszn/KAIR (releases)", changes={"network": _SMALL}, note="trained on Gaussian noise"),
-    Release("rrdb-psnr", "RRDB_PSNR_x4.pth", (), "baselines.esrgan:ESRGAN", "Apache-2.0", SR,
+    Release("rrdb-psnr", "RRDB_PSNR_x4.pth", (), "baselines.super_resolution.esrgan.model:ESRGAN", "Apache-2.0", SR,
             "github.com/xinntao/ESRGAN (README)", note="the start of every ESRGAN of tables 4 and 5",
             starts=("esrgan",)),
-    Release("esrgan", "RRDB_ESRGAN_x4.pth", (), "baselines.esrgan:ESRGAN", "Apache-2.0", SR,
+    Release("esrgan", "RRDB_ESRGAN_x4.pth", (), "baselines.super_resolution.esrgan.model:ESRGAN", "Apache-2.0", SR,
             "github.com/xinntao/ESRGAN (README)", note="trained on bicubic reduction, not on either data set"),
-    Release("fssr-aim", "AIM2019_TDSR.pth", (("table4", "fssr"),), "baselines.esrgan:ESRGAN", "MIT", SR,
+    Release("fssr-aim", "AIM2019_TDSR.pth", (("table4", "fssr"),), "baselines.super_resolution.esrgan.model:ESRGAN", "MIT", SR,
             "github.com/ManuelFritsche/real-world-sr (README)"),
-    Release("impressionism-df2k", "DF2K.pth", (("table5", "impressionism"),), "baselines.esrgan:ESRGAN", "Apache-2.0",
+    Release("impressionism-df2k", "DF2K.pth", (("table5", "impressionism"),), "baselines.super_resolution.esrgan.model:ESRGAN", "Apache-2.0",
             SR, "github.com/jixiaozhong/RealSR (README)"),
-    Release("dasr-aim", "DASR-AIM19-ESRGAN.pth", (("table4", "dasr"),), "baselines.esrgan:ESRGAN", "", SR,
+    Release("dasr-aim", "DASR-AIM19-ESRGAN.pth", (("table4", "dasr"),), "baselines.super_resolution.esrgan.model:ESRGAN", "", SR,
             "github.com/ShuhangGu/DASR (README)", note=OURS),
     Release("deflow-aim", "DeFlow-AIM-RWSR-100k.pth", (("table4", "deflow"),), "", "Apache-2.0", SR,
             "github.com/volflow/DeFlow (README)"),
@@ -180,7 +180,7 @@ def open_release(found: Found, device: str) -> Any:
     maker = getattr(importlib.import_module(module), name)
     if hasattr(maker, "from_published"):
         return maker.from_published(found.path)
-    from baselines.pretrained import open_published
+    from baselines.published.pretrained import open_published
 
     settings = maker.default_settings("paper")
     return open_published(maker, settings.but(**each.changes), found.path)
@@ -197,11 +197,11 @@ def suits(each: Release, settings: Any) -> bool:
 
 
 def _authors(path: Path, paired: bool, device: str) -> Any:
-    from baselines.senm_vae import PairedModel, SeNMVAEModel
+    from baselines.noise.senm_vae import PairedModel, SeNMVAEModel
     from senm.checkpoint import paired_from_authors, semi_from_authors
     from senm.config import AUTHORS, PAIRED
-    from senm.device import torch_device
-    from senm.trained import Trained
+    from senm.support.device import torch_device
+    from senm.sampling.trained import Trained
 
     place = torch_device(device)
     if paired:

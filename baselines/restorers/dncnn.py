@@ -8,8 +8,8 @@ from pydantic import Field
 from torch import nn
 
 from baselines.base import Capabilities, Scale
-from baselines.restorer import NetworkRestorer, RestorerSettings, orthogonal_
-from baselines.training import LossName, TrainingSettings
+from baselines.fitting.restorer import NetworkRestorer, RestorerSettings, orthogonal_
+from baselines.fitting.training import LossName, TrainingSettings
 from senm.config import Settings
 
 RECIPE = "ours: the paper gives no recipe; this is the SIDD DnCNN recipe of the same first author's LUD-VAE repository"

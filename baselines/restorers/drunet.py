@@ -8,8 +8,8 @@ from pydantic import Field
 from torch import nn
 
 from baselines.base import Capabilities, Scale
-from baselines.restorer import NetworkRestorer, RestorerSettings, orthogonal_
-from baselines.training import LossName, TrainingSettings
+from baselines.fitting.restorer import NetworkRestorer, RestorerSettings, orthogonal_
+from baselines.fitting.training import LossName, TrainingSettings
 from senm.config import Settings
 
 KAIR = "ours: the paper does not say; the value of KAIR's DRUNet recipe"

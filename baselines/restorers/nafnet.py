@@ -8,9 +8,9 @@ from pydantic import Field
 from torch import nn
 
 from baselines.base import Capabilities, Scale
-from baselines.pairs import Mixing
-from baselines.restorer import NetworkRestorer, RestorerSettings
-from baselines.training import LossName, TrainingSettings
+from baselines.fitting.pairs import Mixing
+from baselines.fitting.restorer import NetworkRestorer, RestorerSettings
+from baselines.fitting.training import LossName, TrainingSettings
 from senm.config import Settings
 
 TUNING = "ours: the paper says that NAFNet is fine-tuned with synthetic pairs and gives no recipe"

@@ -15,9 +15,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmarks.options import ROOT
-from benchmarks.published import FILES, PAGES
-from senm.errors import DataError
+from benchmarks.core.options import ROOT
+from benchmarks.data.published import FILES, PAGES
+from senm.support.errors import DataError
 
 State = Literal["ok", "missing", "warning"]
 AREAS = ("versions", "machine", "gpu", "disk", "weights", "data", "container")
@@ -46,7 +46,7 @@ def doctor(root: Path | None = None, weights: Path | None = None, prepared: Path
         prepared: folder of prepared data sets, results/prepared by default.
         results: folder whose disk must have room, results by default.
     """
-    from benchmarks.prepare import PREPARED
+    from benchmarks.data.prepare import PREPARED
 
     return [*_versions(), *_machine(), *_gpu(), *_disk(results or ROOT / "results"), *_weights(weights),
             *_data(prepared or PREPARED, root), *_container()]
@@ -93,7 +93,7 @@ def _gpu() -> list[Finding]:
         built = "this build of torch has no CUDA" if torch.version.cuda is None else "no usable GPU"
         return [Finding("gpu", "cuda", "missing", f"{built}: paper scale needs one, smoke and short do not",
                         "python -m benchmarks.run table1 --device cpu")]
-    from benchmarks.environment import CUDA_NOT_DETERMINISTIC
+    from benchmarks.core.environment import CUDA_NOT_DETERMINISTIC
 
     differs = Finding("gpu", "determinism", "ok", "may differ between runs: " + "; ".join(CUDA_NOT_DETERMINISTIC))
     return [differs] + [
@@ -116,7 +116,7 @@ def _disk(folder: Path) -> list[Finding]:
 
 def _weights(folder: Path | None) -> list[Finding]:
     from benchmarks.metrics.weights import PUBLISHED
-    from senm.errors import SenmError
+    from senm.support.errors import SenmError
 
     found = []
     for name, wanted in PUBLISHED.items():
@@ -161,10 +161,10 @@ def _data(prepared: Path, root: Path | None) -> list[Finding]:
 
 def _downloads(root: Path) -> list[Finding]:
     """What lies in a folder of downloads and whether it is whole; sets of which nothing is there are left out."""
-    from senm.data.dnd import read_dnd
-    from senm.data.rwsr import LAYOUTS, PARTS
-    from senm.data.sidd_layouts import find, read_benchmark, read_validation
-    from senm.data.sidd_photos import find_photos, instance_folders
+    from senm.data.formats.dnd import read_dnd
+    from senm.data.formats.rwsr import LAYOUTS, PARTS
+    from senm.data.formats.sidd_layouts import find, read_benchmark, read_validation
+    from senm.data.formats.sidd_photos import find_photos, instance_folders
 
     if not root.is_dir():
         return [Finding("data", str(root), "warning", "is not a folder", "python -m benchmarks.run doctor --root DIR")]

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.cli_options import with_options
-from benchmarks.options import RUNS, STORE, Options
+from benchmarks.cli.options import with_options
+from benchmarks.core.options import RUNS, STORE, Options
 
 Out = Annotated[Path, typer.Option(show_default="results/runs", help="Folder of results.")]
 StoreRoot = Annotated[Path, typer.Option("--store", show_default="results/store", help="Folder of the store.")]
@@ -73,7 +73,7 @@ def _pass_on(app: typer.Typer, name: str, text: str) -> None:
     """A command whose module reads its own arguments."""
 
     def command(context: typer.Context) -> None:
-        from benchmarks.commands import call
+        from benchmarks.cli.tables import call
 
         raise typer.Exit(call(name, context.args))
 
@@ -82,14 +82,14 @@ def _pass_on(app: typer.Typer, name: str, text: str) -> None:
 
 def list_(json: Json = False) -> None:
     """List tables, their rows and columns, data sets, scales and metrics."""
-    from benchmarks.commands import print_list
+    from benchmarks.cli.tables import print_list
 
     print_list(json)
 
 
 def presets(diff: Annotated[bool, typer.Option("--diff", help="Only what differs, with its source.")] = False) -> None:
     """Print the presets of the method, or where the paper and the authors' code differ."""
-    from benchmarks.commands import print_presets
+    from benchmarks.cli.tables import print_presets
 
     print_presets(diff)
 
@@ -99,28 +99,28 @@ def report(
     out: Out = RUNS,
 ) -> None:
     """Write the reports of finished runs again, from their records alone."""
-    from benchmarks.commands import rewrite_reports
+    from benchmarks.cli.tables import rewrite_reports
 
     rewrite_reports(runs or [], out)
 
 
 def compare(a: Path, b: Path) -> None:
     """Compare two runs of a table, image by image where both measured the same photographs."""
-    from benchmarks.commands import compare_runs
+    from benchmarks.cli.tables import compare_runs
 
     raise typer.Exit(compare_runs(a, b))
 
 
 def store_ls(store: StoreRoot = STORE) -> None:
     """List the stored results, the youngest last."""
-    from benchmarks.upkeep import ls
+    from benchmarks.cli.store import ls
 
     ls(store)
 
 
 def store_verify(store: StoreRoot = STORE) -> None:
     """Hash every stored file; exit code 3 where one is damaged."""
-    from benchmarks.upkeep import verify
+    from benchmarks.cli.store import verify
 
     raise typer.Exit(verify(store))
 
@@ -132,7 +132,7 @@ def store_gc(
     ] = False,
 ) -> None:
     """Remove left-overs of stopped runs."""
-    from benchmarks.upkeep import gc
+    from benchmarks.cli.store import gc
 
     gc(store, everything)
 
@@ -143,7 +143,7 @@ def store_export(
     store: StoreRoot = STORE,
 ) -> None:
     """Copy a trained network to results/checkpoints, where equal trainings find it."""
-    from benchmarks.upkeep import export
+    from benchmarks.cli.store import export
 
     export(store, key, name)
 
@@ -156,7 +156,7 @@ def store_release(
     options: Options,
 ) -> int:
     """Copy every network that tables need from the store to results/checkpoints."""
-    from benchmarks.upkeep import release
+    from benchmarks.cli.store import release
 
     return release(tables, options, half=not full)
 
@@ -171,7 +171,7 @@ def submit_sidd(
     options: Options,
 ) -> int:
     """Write SubmitSrgb.csv for the SIDD benchmark from a row or a folder, and check it by reading it back."""
-    from benchmarks.submissions import submit
+    from benchmarks.cli.submit import submit
 
     return submit("sidd", images, table, to, mat, options)
 
@@ -185,7 +185,7 @@ def submit_dnd(
     options: Options,
 ) -> int:
     """Write the 50 bundles for the DND benchmark from a row or a folder, and check them by reading them back."""
-    from benchmarks.submissions import submit
+    from benchmarks.cli.submit import submit
 
     return submit("dnd", images, table, to, False, options)
 
@@ -201,7 +201,7 @@ def scores_add(
     data: Annotated[str, typer.Option(help="Data set of the row.")] = "sidd",
 ) -> None:
     """Store a score that a benchmark server returned; the table's cell then shows it."""
-    from benchmarks.scores import Score, add
+    from benchmarks.servers.scores import Score, add
 
     add(Score(table=table, row=row, column=column, value=value, date=date, source=source, scale=scale, data=data))
     typer.echo(f"stored: {table} {row} {column} {value:g}", err=True)
@@ -209,7 +209,7 @@ def scores_add(
 
 def scores_list() -> None:
     """Print all stored scores."""
-    from benchmarks.scores import read_scores
+    from benchmarks.servers.scores import read_scores
 
     for score in read_scores():
         typer.echo(f"{score.date}  {score.table}  {score.row}  {score.column}  {score.value:g}  {score.source}")

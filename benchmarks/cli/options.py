@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.options import RUNS, STORE, Options, external, rows, seeds
+from benchmarks.core.options import RUNS, STORE, Options, external, rows, seeds
 
 Scale = Annotated[str, typer.Option(help="smoke (minutes, proves the plumbing), short, or paper (GPU, real data).")]
 DataSets = Annotated[

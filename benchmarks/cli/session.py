@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import datasets
-from benchmarks.options import Options, check_device
-from benchmarks.plan import Plan, Planner, TablePlan
-from benchmarks.scale import Scale, scale
+from benchmarks.data import datasets
+from benchmarks.core.options import Options, check_device
+from benchmarks.planning.plan import Plan, Planner, RowPlan, TablePlan
+from benchmarks.core.scale import Scale, scale
 from benchmarks.tables import NAMES, RowSpec, TableSpec, table
-from senm.errors import UsageError, unknown
+from senm.support.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from baselines.weights import Found
-    from benchmarks.execute import Outcome
-    from benchmarks.record import TableResult
-    from benchmarks.store import Store
-    from senm.progress import Progress
+    from baselines.published.weights import Found
+    from benchmarks.running.runner import Outcome
+    from benchmarks.core.record import TableResult
+    from benchmarks.core.step import Step
+    from benchmarks.judging.assemble import Assembly
+    from benchmarks.store.store import Store
+    from senm.support.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
         options.check()
     size = scale(options.scale)
     sources = {spec.id: data_for(spec, options) for spec in specs}
-    from benchmarks.extra_rows import with_extra_rows
+    from benchmarks.planning.extra_rows import with_extra_rows
 
     if run:
         check_device(options.device)
@@ -103,9 +106,9 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
     if len(skipped) == len(specs):
         raise UsageError(next(iter(skipped.values())))
 
-    from benchmarks import frechet
-    from benchmarks.released import by_identity
-    from benchmarks.store import Store
+    from benchmarks.metrics import chosen as frechet
+    from benchmarks.store.released import by_identity
+    from benchmarks.store.store import Store
 
     store = Store(options.store)
     fd = frechet.chosen()
@@ -136,7 +139,7 @@ def _weights(options: Options, progress: Progress) -> tuple[dict[tuple[str, str]
     """
     if options.weights is None:
         return {}, {}
-    from baselines.weights import scan
+    from baselines.published.weights import scan
 
     found = scan(options.weights)
     for each in found:
@@ -152,11 +155,11 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
     Raises:
         SenmError: anything that stops the whole run.
     """
-    from benchmarks import environment
-    from benchmarks.estimate import Estimate
-    from benchmarks.execute import Runner, missing
+    from benchmarks.core import environment
+    from benchmarks.running.estimate import Estimate
+    from benchmarks.running.runner import Runner, missing
     from benchmarks.report.plans import plan_lines
-    from benchmarks.steps import Bench
+    from benchmarks.running.steps import Bench
 
     clock = environment.Clock()
     ready = prepare(names, options, progress)
@@ -204,15 +207,53 @@ def report(
     planned: TablePlan, ready: Prepared, outcome: Outcome, options: Options, provenance: object
 ) -> tuple[TableResult, list[Path]]:
     """Assemble one table and write it in every textual form."""
-    from benchmarks.assemble import Assembly, assemble, attach
+    from benchmarks.judging.assemble import Assembly, assemble
     from benchmarks.report.text import write_all
-    from benchmarks.scores import known_scores
+    from benchmarks.servers.scores import known_scores
 
     folder = folder_of(planned.spec.id, planned.data.name, ready.plan.scale, options)
     scores = known_scores(planned.spec.id, planned.data.name, options.scale)
     given = Assembly(planned, ready.plan.scale, options.seeds, ready.store, outcome, scores, ready.fd)
     result = attach(assemble(given, provenance), given, folder)  # type: ignore[arg-type]
     return result, list(write_all(result, folder).values())
+
+
+
+def attach(result: TableResult, given: Assembly, folder: Path) -> TableResult:
+    """Copy records, training logs and picture strips beside the table; paths in the result are relative to it."""
+    from benchmarks.core.record import EvaluationRecord, read
+    from benchmarks.report.run_pictures import strips
+    from benchmarks.running.measure import RECORD
+
+    records: dict[str, str] = {}
+    curves: dict[str, str] = {}
+    for planned in given.plan.rows:
+        tag = f"{planned.row.id}-{planned.seed}"
+        for kind, step in planned.evaluations.items():
+            path = given.store.get(step)
+            if path is None:
+                continue
+            record: EvaluationRecord = read(path / RECORD, EvaluationRecord)
+            named = record.model_copy(update={"system": planned.row.label, "scale": given.scale.name})
+            target = folder / "records" / f"{tag}-{kind}.json"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(named.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            records[f"{tag}-{kind}"] = f"records/{target.name}"
+        for what, step in _trainings(planned):
+            log = given.store.path(step.key) / "log.jsonl"
+            if log.is_file():
+                target = folder / "curves" / f"{tag}-{what}.jsonl"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(log, target)
+                curves[f"{planned.row.label} {planned.row.paired} {what} (seed {planned.seed})"] = (
+                    f"curves/{target.name}"
+                )
+    return result.model_copy(update={"records": records, "curves": curves, "images": strips(given, folder)})
+
+
+def _trainings(planned: RowPlan) -> list[tuple[str, Step]]:
+    found = [("noise", planned.fit)] if planned.fit else []
+    return [*found, ("restorer", planned.network)] if planned.network else found
 
 
 def page_of(results: list[TableResult], options: Options) -> str:
@@ -223,7 +264,7 @@ def page_of(results: list[TableResult], options: Options) -> str:
 
 def html(results: list[TableResult], options: Options) -> list[Path]:
     """An HTML page for each table and, for several, one over all of them."""
-    from benchmarks.options import ROOT
+    from benchmarks.core.options import ROOT
     from benchmarks.report.context import ReportContext, collect
     from benchmarks.report.html import write_html
 

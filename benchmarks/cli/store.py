@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.options import Options
-from benchmarks.store import Entry, Store
-from senm.errors import UsageError
+from benchmarks.core.options import Options
+from benchmarks.core.units import size
+from benchmarks.store.store import Entry, Store
+from senm.support.errors import UsageError
+
+if TYPE_CHECKING:
+    from benchmarks.core.step import Step
+    from benchmarks.planning.plan import Plan
 
 
 def ls(root: Path) -> None:
@@ -45,7 +52,7 @@ def export(root: Path, key: str, name: str) -> None:
     Raises:
         UsageError: no training has this key, or several have.
     """
-    from benchmarks.released import export as copy
+    from benchmarks.store.released import export as copy
 
     found = [entry for entry in Store(root).ls() if entry.key.startswith(key)]
     if len(found) != 1:
@@ -62,14 +69,14 @@ def release(tables: list[str], options: Options, half: bool = True) -> int:
     options.refuse_container("store release")
     from dataclasses import replace
 
-    from benchmarks.released import export as copy
-    from benchmarks.released import names
-    from benchmarks.session import prepare
-    from senm.progress import NullProgress
+    from benchmarks.store.released import export as copy
+    from benchmarks.store.released import names
+    from benchmarks.cli.session import prepare
+    from senm.support.progress import NullProgress
 
     ready = prepare(tables, replace(options, retrain=True), NullProgress(), run=False)
     total = lacking = 0
-    for name, step in names(ready.plan).items():
+    for name, step in names(_trainings(ready.plan)).items():
         path = ready.store.get(step)
         if path is None:
             print(f"{name}: not trained yet ({step.label})", file=sys.stderr)
@@ -83,18 +90,14 @@ def release(tables: list[str], options: Options, half: bool = True) -> int:
     return 3 if lacking else 0
 
 
-def size(count: float) -> str:
-    """Bytes for people.
-
-    >>> size(1536)
-    '1.5 KiB'
-    """
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
-
-
 def _fault(entry: Entry) -> str:
     return f"  DAMAGED: {entry.fault}" if entry.fault else ""
+
+
+def _trainings(plan: Plan) -> Iterator[tuple[str, Step]]:
+    """Every training of a plan with the name of the place that it fills: 'table1-senm-10-noise-0'."""
+    for table in plan.tables:
+        for row in table.rows:
+            for what, step in (("noise", row.fit), ("restorer", row.network)):
+                if step is not None and step.kind in ("fit", "fit-restorer"):
+                    yield f"{table.spec.id}-{row.row.id}-{what}-{row.seed}", step

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.options import Options, writable
-from senm.errors import DataError, UsageError
+from benchmarks.core.options import Options, writable
+from senm.support.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from senm.data.pool import Images
@@ -27,7 +27,7 @@ def submit(site: str, folder: Path | None, table: str, out: Path, mat: bool, opt
         UsageError: no row, several rows, a row that restores nothing, or options of containers.
         DataError: missing, foreign or misshapen images.
     """
-    from benchmarks import submit as files
+    from benchmarks.servers import files
 
     options.refuse_container(f"submit {site}")
     writable("--to", out)
@@ -46,13 +46,13 @@ def restored(site: str, name: str, options: Options) -> Images:
     """
     from dataclasses import replace
 
-    from benchmarks import datasets
-    from benchmarks.execute import Runner
-    from benchmarks.plan import Planner
-    from benchmarks.scale import scale
-    from benchmarks.session import prepare
-    from benchmarks.steps import Bench, read_images
-    from senm.progress import console_progress
+    from benchmarks.data import datasets
+    from benchmarks.running.runner import Runner
+    from benchmarks.planning.plan import Planner
+    from benchmarks.core.scale import scale
+    from benchmarks.cli.session import prepare
+    from benchmarks.running.steps import Bench, read_images
+    from senm.support.progress import console_progress
 
     if len(options.rows) != 1:
         raise UsageError(f"{len(options.rows)} rows are named", "--rows with one row, or --images with a folder")

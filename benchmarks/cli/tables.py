@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import ROOT, Options
+from benchmarks.core.options import ROOT, Options
 from benchmarks.tables import NAMES, table
-from senm.errors import DataError, UsageError
+from senm.support.errors import DataError, UsageError
 
 MODULES = {
-    "prepare": "benchmarks.prepare",
-    "doctor": "benchmarks.doctor",
-    "profile": "benchmarks.sampler_profile",
-    "throughput": "benchmarks.throughput",
+    "prepare": "benchmarks.data.prepare",
+    "doctor": "benchmarks.cli.doctor",
+    "profile": "benchmarks.profiling.profiler",
+    "throughput": "benchmarks.profiling.throughput",
 }
 
 
@@ -27,13 +27,13 @@ def run_tables(names: Sequence[str], options: Options) -> int:
     if options.gpus and not options.container:
         raise UsageError("--gpus without --container", "GPUs for a container", "add --container, or say --device cuda")
     if options.container:
-        from benchmarks.container import run_in_container
+        from benchmarks.container.run import run_in_container
 
         return run_in_container(names, options)
-    from benchmarks.execute import summary
+    from benchmarks.running.runner import summary
     from benchmarks.report.terminal import show
-    from benchmarks.session import run
-    from senm.progress import console_progress
+    from benchmarks.cli.session import run
+    from senm.support.progress import console_progress
 
     finished = run(names, options, console_progress())
     if options.json:
@@ -68,10 +68,10 @@ def finite(value: Any) -> Any:
 def print_plan(names: Sequence[str], options: Options, machine: str = "") -> int:
     """Print steps, hours and disk space of tables; nothing runs."""
     options.refuse_container("plan")
-    from benchmarks.estimate import Estimate
+    from benchmarks.running.estimate import Estimate
     from benchmarks.report.plans import plan_lines
-    from benchmarks.session import prepare
-    from senm.progress import NullProgress
+    from benchmarks.cli.session import prepare
+    from senm.support.progress import NullProgress
 
     ready = prepare(names, options, NullProgress(), run=False)
     estimate = Estimate.load(options.device, options.scale, machine)
@@ -94,9 +94,9 @@ def print_plan(names: Sequence[str], options: Options, machine: str = "") -> int
 def print_list(json: bool = False) -> None:
     """Print tables with their rows and columns, data sets, scales and systems; nothing heavy is imported."""
     import baselines
-    from benchmarks.datasets import KINDS
+    from benchmarks.data.datasets import KINDS
     from benchmarks.metrics import METRICS
-    from benchmarks.options import SCALES
+    from benchmarks.core.options import SCALES
 
     specs = [table(name) for name in NAMES]
     if json:
@@ -163,13 +163,13 @@ def rewrite_reports(runs: Sequence[Path], out: Path) -> None:
     Raises:
         DataError: no finished run there.
     """
-    from benchmarks.compare import compare_table
-    from benchmarks.record import TableResult, read
+    from benchmarks.judging.compare import compare_table
+    from benchmarks.core.record import TableResult, read
     from benchmarks.report.context import collect
     from benchmarks.report.html import write_html
     from benchmarks.report.terminal import show
     from benchmarks.report.text import write_all
-    from benchmarks.tables.claims import judge_result
+    from benchmarks.judging.claims import judge_result
 
     folders = [path if path.is_dir() else path.parent for path in runs] or sorted(
         p.parent for p in out.glob("*/*/table.json")
@@ -186,7 +186,7 @@ def rewrite_reports(runs: Sequence[Path], out: Path) -> None:
 
 def compare_runs(a: Path, b: Path) -> int:
     """Print how two runs of one table differ, metric by metric, with a paired test over photographs."""
-    from benchmarks.differences import compare_files
+    from benchmarks.judging.differences import compare_files
 
     found, alone = compare_files(a, b)
     for line in found:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.options import ROOT, SCALES, Options
-from senm.errors import UsageError, unknown
+from benchmarks.core.options import ROOT, SCALES, Options
+from senm.support.errors import UsageError, unknown
 
 APP = "/app"
 RUNS, STORE = f"{APP}/results/runs", f"{APP}/results/store"
@@ -89,7 +89,7 @@ def inside(names: Sequence[str], options: Options, environ: Mapping[str, str] = 
 
 
 def _data(text: str, number: int, found: Inside) -> str:
-    from benchmarks import datasets
+    from benchmarks.data import datasets
 
     spec = datasets.parse(text)
     if spec.path is None:
@@ -112,7 +112,7 @@ def _plugin(plugin: str, found: Inside) -> str:
 
 def _ambient(found: Inside, environ: Mapping[str, str]) -> None:
     """Released checkpoints, accepted records, published networks, and settings from environment variables."""
-    from benchmarks.environment import git_state
+    from benchmarks.core.environment import git_state
     from benchmarks.metrics.weights import VARIABLE, folders
 
     for name in SHIPPED:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.options import ROOT
-from senm.errors import MachineError
+from benchmarks.core.options import ROOT
+from senm.support.errors import MachineError
 
 if TYPE_CHECKING:
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 NAME = "senm-bench"
 CERTIFICATES = "certificates.pem"

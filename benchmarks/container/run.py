@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-from benchmarks.container_arguments import Inside, gpu_ids, inside
-from benchmarks.options import Options
-from senm.errors import MachineError
+from benchmarks.container.arguments import Inside, gpu_ids, inside
+from benchmarks.core.options import Options
+from senm.support.errors import MachineError
 
 STOP_SECONDS = 30
 OUT_OF_MEMORY = 137
@@ -28,8 +28,8 @@ def run_in_container(names: Sequence[str], options: Options, client: Any = None,
         MachineError: no engine, no permission, a failed build, no GPU support, or too little memory.
         UsageError: options that cannot be translated, or that a run would refuse.
     """
-    from benchmarks import container_image
-    from senm.progress import console_progress
+    from benchmarks.container.run import image as container_image
+    from senm.support.progress import console_progress
 
     given, gpus = inside(names, options), gpu_ids(options.gpus)
     options.check()

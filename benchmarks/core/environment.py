@@ -18,10 +18,10 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks.record import Provenance
+from benchmarks.core.record import Provenance
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pillow", "spandrel", "torch-fidelity", "lpips", "pydantic")
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 CUDA_NOT_DETERMINISTIC = (
     "bilinear and bicubic interpolation (backward): LPIPS on resized images, learnt upsampling",

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from senm.errors import MachineError, UsageError, unknown
+from senm.support.errors import MachineError, UsageError, unknown
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / "results" / "store"
 RUNS = ROOT / "results" / "runs"
 SCALES = ("smoke", "short", "paper")

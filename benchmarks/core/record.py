@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 VERSION = 2
 

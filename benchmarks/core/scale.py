@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from senm.config import Settings
-from senm.errors import unknown
+from senm.support.errors import unknown
 
 
 class Scale(Settings):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from senm.seeding import rng
+from senm.support.seeding import rng
 
 RESAMPLES = 2000
 

@@ -17,8 +17,9 @@ from typing import Any
 
 PACKAGES = ("senm", "baselines", "benchmarks")
 NEUTRAL = frozenset(
-    f"benchmarks.{name}" for name in ("environment", "record", "released", "step", "systems")
-) | frozenset(("baselines", "senm.__main__", "senm.config", "senm.errors", "senm.progress"))
+    f"benchmarks.core.{name}" for name in ("environment", "record", "step", "systems")
+) | frozenset(("benchmarks.store.released", "baselines", "senm.__main__", "senm.config", "senm.support.errors",
+               "senm.support.progress"))
 """Settings (already part of a step's parameters), maps of names, messages and progress: they move no number."""
 
 
@@ -27,7 +28,7 @@ class Step:
     """A pure function of its description.
 
     Args:
-        kind: which function of `benchmarks.steps` runs it ('fit', 'sample', ...).
+        kind: which function of `benchmarks.running.steps` runs it ('fit', 'sample', ...).
         label: what a reader sees in the plan and in the progress display; not part of the key.
         params: everything the function reads besides its inputs, as JSON-able values.
         seed: the replicate.

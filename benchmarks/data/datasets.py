@@ -10,24 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.step import Step
-from senm.errors import DataError, UsageError, unknown
+from benchmarks.core.step import Step
+from senm.support.errors import DataError, UsageError, unknown
 
 if TYPE_CHECKING:
-    from benchmarks.store import Store
+    from benchmarks.store.store import Store
     from senm.data.prepared import PreparedData
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 KINDS = ("embedded", "folder", "sidd", "aim19", "ntire20", "polyu", "cc", "dnd")
 MODULES = {
     "embedded": "senm.data.embedded",
-    "folder": "senm.data.folder",
-    "sidd": "senm.data.sidd",
-    "aim19": "senm.data.rwsr",
-    "ntire20": "senm.data.rwsr",
-    "polyu": "senm.data.open_pairs",
-    "cc": "senm.data.open_pairs",
-    "dnd": "senm.data.dnd",
+    "folder": "senm.data.formats.folder",
+    "sidd": "senm.data.formats.sidd",
+    "aim19": "senm.data.formats.rwsr",
+    "ntire20": "senm.data.formats.rwsr",
+    "polyu": "senm.data.formats.open_pairs",
+    "cc": "senm.data.formats.open_pairs",
+    "dnd": "senm.data.formats.dnd",
 }
 SUPER_RESOLUTION = ("aim19", "ntire20")
 ROLES = ("paired", "source", "target", "train", "validation", "benchmark")
@@ -117,7 +117,7 @@ def prepare_step(spec: Spec, scale: str) -> Step:
 def reduce_step(fingerprint: str, scale: str) -> Step:
     """The step that makes a x4 set from a prepared one: of a few images at smoke scale."""
     params = {"from": fingerprint, "limit": 16 if scale == "smoke" else None}
-    return Step("reduce", "reduce by 4", params, sources=("benchmarks.reduced",))
+    return Step("reduce", "reduce by 4", params, sources=("benchmarks.data.reduced",))
 
 
 def scale_for(spec: Spec, scale: str, task: str) -> str:
@@ -149,7 +149,7 @@ def load(spec: Spec, scale: str, task: str, store: Store, progress: Progress) ->
 
         prepared = PreparedData.open(store.make(step, make) / "data")
     if reduces(spec, task):
-        from benchmarks.reduced import reduce
+        from benchmarks.data.reduced import reduce
 
         whole, smaller = prepared, reduce_step(prepared.fingerprint, scale)
         made = store.make(smaller, lambda folder: reduce(whole, folder / "data", smaller.params["limit"]))

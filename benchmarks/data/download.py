@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.published import FILES, PAGES, Published
-from senm.errors import DataError, MachineError, UsageError
-from senm.files import writing_failed
-from senm.progress import NullProgress, Progress
+from benchmarks.data.published import FILES, PAGES, Published
+from senm.support.errors import DataError, MachineError, UsageError
+from senm.support.files import writing_failed
+from senm.support.progress import NullProgress, Progress
 
 BLOCK = 1 << 16
 UNIT = 1 << 20  # progress counts MiB

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.options import ROOT
-from senm.errors import DataError, UsageError, unknown
+from benchmarks.core.options import ROOT
+from senm.support.errors import DataError, UsageError, unknown
 
 if TYPE_CHECKING:
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 KINDS = {
-    "sidd": "senm.data.sidd",
-    "dnd": "senm.data.dnd",
-    "aim19": "senm.data.rwsr",
-    "ntire20": "senm.data.rwsr",
-    "polyu": "senm.data.open_pairs",
-    "cc": "senm.data.open_pairs",
-    "folder": "senm.data.folder",
+    "sidd": "senm.data.formats.sidd",
+    "dnd": "senm.data.formats.dnd",
+    "aim19": "senm.data.formats.rwsr",
+    "ntire20": "senm.data.formats.rwsr",
+    "polyu": "senm.data.formats.open_pairs",
+    "cc": "senm.data.formats.open_pairs",
+    "folder": "senm.data.formats.folder",
 }
 PREPARED = ROOT / "results" / "prepared"
 DOWNLOADS = ROOT / "results" / "downloads"
@@ -51,8 +51,8 @@ def prepare(kind: str, root: Path | None, out: Path | None = None, *, split_rule
         DataError: missing, incomplete or broken files.
         MachineError: no disk space, no permission or no connection.
     """
-    from benchmarks.download import download as fetch
-    from senm.progress import NullProgress
+    from benchmarks.data.download import download as fetch
+    from senm.support.progress import NullProgress
 
     progress = progress or NullProgress()
     if kind not in KINDS:
@@ -92,8 +92,8 @@ def check_known(kind: str, root: Path, progress: Progress) -> None:
     """
     import hashlib
 
-    from benchmarks.published import FILES
-    from senm.data.sidd_layouts import find
+    from benchmarks.data.published import FILES
+    from senm.data.formats.sidd_layouts import find
 
     for published in FILES.get(kind, ()):
         path = find(root, published.name)
@@ -134,7 +134,7 @@ def command(
     The path of the prepared folder is printed on stdout. Nothing is downloaded unless --download is given.
     """
     from senm.data.prepared import PreparedData
-    from senm.progress import console_progress
+    from senm.support.progress import console_progress
 
     endings = tuple(part for part in suffixes.split(",") if part)
     folder = prepare(kind, root, out, split_rule=split_rule, seed=seed, crops=crops, workers=workers, download=download,

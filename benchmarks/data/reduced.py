@@ -60,7 +60,7 @@ def reduce(data: PreparedData, out: Path, limit: int | None = None) -> PreparedD
 
 
 def _write(writer: PreparedWriter, split: str, clean: Images, noisy: Images) -> None:
-    from senm.data.bicubic import reduce as bicubic
+    from senm.data.formats.bicubic import reduce as bicubic
 
     sizes = [(h - h % FACTOR, w - w % FACTOR) for h, w in map(clean.size, range(len(clean)))]
     small = [(h // FACTOR, w // FACTOR) for h, w in sizes]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.deviations import deviations
-from benchmarks.measure import RECORD
-from benchmarks.plan import SERVER, RowPlan, TablePlan
-from benchmarks.record import Cell, Column, EvaluationRecord, Measurement, Provenance, Row, TableResult, read
-from benchmarks.scale import Scale
-from benchmarks.statistics import interval, mean_and_spread
+from benchmarks.planning.deviations import deviations
+from benchmarks.running.measure import RECORD
+from benchmarks.planning.plan import SERVER, RowPlan, TablePlan
+from benchmarks.core.record import Cell, Column, EvaluationRecord, Measurement, Provenance, Row, TableResult, read
+from benchmarks.core.scale import Scale
+from benchmarks.core.statistics import interval, mean_and_spread
 
 if TYPE_CHECKING:
-    from benchmarks.execute import Outcome
-    from benchmarks.step import Step
-    from benchmarks.store import Store
+    from benchmarks.running.runner import Outcome
+    from benchmarks.core.step import Step
+    from benchmarks.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Assembly:
 
 def assemble(given: Assembly, provenance: Provenance) -> TableResult:
     """The table with every cell judged; nothing is run."""
-    from benchmarks.compare import compare_table
-    from benchmarks.tables.claims import judge_result
+    from benchmarks.judging.compare import compare_table
+    from benchmarks.judging.claims import judge_result
 
     spec = given.plan.spec
     columns = tuple(_column(column, given.fd) for column in spec.columns)
@@ -74,7 +73,7 @@ def _substitutes(before: tuple[Column, ...], after: tuple[Column, ...]) -> dict[
 
 
 def _notes(columns: tuple[Column, ...]) -> list[str]:
-    from benchmarks.frechet import why_random
+    from benchmarks.metrics.chosen import why_random
     from benchmarks.metrics import METRICS
 
     lacking = []
@@ -172,38 +171,3 @@ def _why(
                 return missing[column.metric]
     problems = [given.outcome.problem(step) for planned in plans for step in planned.evaluations.values()]
     return next((problem for problem in problems if problem), plans[0].reason or "not measured for this row")
-
-
-def attach(result: TableResult, given: Assembly, folder: Path) -> TableResult:
-    """Copy records, training logs and picture strips beside the table; paths in the result are relative to it."""
-    records: dict[str, str] = {}
-    curves: dict[str, str] = {}
-    for planned in given.plan.rows:
-        tag = f"{planned.row.id}-{planned.seed}"
-        for kind, step in planned.evaluations.items():
-            path = given.store.get(step)
-            if path is None:
-                continue
-            record: EvaluationRecord = read(path / RECORD, EvaluationRecord)
-            named = record.model_copy(update={"system": planned.row.label, "scale": given.scale.name})
-            target = folder / "records" / f"{tag}-{kind}.json"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(named.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            records[f"{tag}-{kind}"] = f"records/{target.name}"
-        for what, step in _trainings(planned):
-            log = given.store.path(step.key) / "log.jsonl"
-            if log.is_file():
-                target = folder / "curves" / f"{tag}-{what}.jsonl"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(log, target)
-                curves[f"{planned.row.label} {planned.row.paired} {what} (seed {planned.seed})"] = (
-                    f"curves/{target.name}"
-                )
-    from benchmarks.pictures import strips
-
-    return result.model_copy(update={"records": records, "curves": curves, "images": strips(given, folder)})
-
-
-def _trainings(planned: RowPlan) -> list[tuple[str, Step]]:
-    found = [("noise", planned.fit)] if planned.fit else []
-    return [*found, ("restorer", planned.network)] if planned.network else found

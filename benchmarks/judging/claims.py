@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.compare import Reference, printed
-from benchmarks.record import ClaimResult, TableResult
+from benchmarks.judging.compare import Reference, printed
+from benchmarks.core.record import ClaimResult, TableResult
 from benchmarks.tables.figure7 import LAMBDAS
-from benchmarks.tables.judging import Claim, Judged, judge_cells
-from benchmarks.tables.predicates import (
+from benchmarks.judging.verdicts import Claim, Judged, judge_cells
+from benchmarks.judging.predicates import (
     Comparison,
     Place,
     Values,

@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from benchmarks.record import Cell, Column, Frozen, TableResult, Verdict
-from senm.errors import DataError
+from benchmarks.core.record import Cell, Column, Frozen, TableResult, Verdict
+from senm.support.errors import DataError
 
-REFERENCE = Path(__file__).parents[1] / "results" / "reference" / "paper.json"
+REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "paper.json"
 PAPER_SCALE = "paper"
 SPREADS = 2.0
 SERVER = "server"

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.record import EvaluationRecord, Measurement, TableResult, read
-from benchmarks.statistics import Paired, paired
-from senm.errors import DataError, UsageError
+from benchmarks.core.record import EvaluationRecord, Measurement, TableResult, read
+from benchmarks.core.statistics import Paired, paired
+from senm.support.errors import DataError, UsageError
 
 
 @dataclass(frozen=True)

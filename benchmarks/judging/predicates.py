@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.record import ClaimState
+from benchmarks.core.record import ClaimState
 
 Place = tuple[str, str]
 Values = Mapping[Place, Sequence[float]]

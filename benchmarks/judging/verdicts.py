@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.record import ClaimState
-from benchmarks.tables.predicates import Comparison, Decision, Place, Rule, Values, decide, every
+from benchmarks.core.record import ClaimState
+from benchmarks.judging.predicates import Comparison, Decision, Place, Rule, Values, decide, every
 
 SUBSTITUTES = {"fid": ("fd_random", "fd-random")}
 SHOWN = 4

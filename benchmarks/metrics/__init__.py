@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from benchmarks.metrics.weights import PUBLISHED, Unavailable
-from senm.errors import DataError, unknown
+from senm.support.errors import DataError, unknown
 
 __all__ = ["METRICS", "Metric", "Unavailable", "get"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 Array = NDArray[Any]
 ImageSet = Sequence[Array] | Array

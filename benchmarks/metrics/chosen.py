@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from benchmarks.metrics import METRICS
-from senm.errors import UsageError
+from senm.support.errors import UsageError
 
 VARIABLE = "SENM_FRECHET"
 FID, RANDOM = "fid", "fd_random"

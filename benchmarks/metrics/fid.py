@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.metrics.arrays import Array, ImageSet, uint8
 from benchmarks.metrics.weights import PUBLISHED, check
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 LEAST_IMAGES = 2
 BATCH = 16

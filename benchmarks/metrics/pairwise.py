@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.metrics.arrays import Array, luma, shave, uint8, units
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 PEAK = 255.0
 SIGMA = 1.5

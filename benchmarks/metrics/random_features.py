@@ -27,7 +27,7 @@ WINDOW = 32
 @functools.lru_cache(maxsize=1)
 def filters() -> tuple[tuple[Array, Array], ...]:
     """For each scale, filters (16, 3, 3, 3) and (8, 16, 3, 3), each of unit norm, the first also of zero mean."""
-    from senm import seeding
+    from senm.support import seeding
 
     result = []
     for scale in range(SCALES):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.metrics.arrays import Array, ImageSet, uint8
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 BINS = 16
 LEAST_PIXELS = 64

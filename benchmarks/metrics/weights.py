@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from senm.errors import CheckpointError, MachineError
+from senm.support.errors import CheckpointError, MachineError
 
 VARIABLE = "SENM_WEIGHTS"
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.metrics import METRICS
-from benchmarks.systems import get
+from benchmarks.core.systems import get
 
 if TYPE_CHECKING:
-    from benchmarks.plan import TablePlan
-    from benchmarks.scale import Scale
-    from benchmarks.step import Step
+    from benchmarks.planning.plan import TablePlan
+    from benchmarks.core.scale import Scale
+    from benchmarks.core.step import Step
 
 BOOKKEEPING = ("log_every", "checkpoint_every", "compile", "max_skipped")  # these move no number
 

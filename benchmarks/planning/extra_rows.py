@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import Options
+from benchmarks.core.options import Options
 from benchmarks.tables import ALL, Mix, Noise, Restoration, RowSpec, TableSpec
 from benchmarks.tables.table1 import DNCNN
-from senm.errors import UsageError
+from senm.support.errors import UsageError
 
 
 def with_extra_rows(specs: list[TableSpec], options: Options) -> list[TableSpec]:

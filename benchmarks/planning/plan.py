@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets import Data, listing
-from benchmarks.record import Filled
-from benchmarks.scale import Scale
-from benchmarks.step import Step, unique
-from benchmarks.systems import get, module_of, registered
+from benchmarks.data.datasets import Data, listing
+from benchmarks.core.record import Filled
+from benchmarks.core.scale import Scale
+from benchmarks.core.step import Step, unique
+from benchmarks.core.systems import get, module_of, registered
 from benchmarks.tables import Mix, Noise, Restoration, RowSpec, TableSpec
 from senm.config import Settings, nested
 
@@ -121,7 +121,7 @@ class Planner:
         scale: the scale.
         fd: name of the Frechet distance that this machine can compute, 'fid' or 'fd_random'.
         released: identity -> sha256 of released checkpoints that may stand in for trainings.
-        weights: (table, row) -> published weights (`baselines.weights.Found`) that fill a row.
+        weights: (table, row) -> published weights (`baselines.published.weights.Found`) that fill a row.
         starts: system -> published weights from which its training goes on, where its network has their size.
     """
 
@@ -180,7 +180,7 @@ class Planner:
             "weights",
             f"train {maker} (published weights {each.file})",
             {"release": each.name, "sha256": found.sha256, "system": maker},
-            sources=("benchmarks.external_rows", "baselines.weights", module_of(maker)),
+            sources=("benchmarks.running.external_rows", "baselines.published.weights", module_of(maker)),
             local={"file": str(found.path)},
         )
 
@@ -192,7 +192,7 @@ class Planner:
             "external",
             f"read {self._limit('validation')} validation images by {row.label}",
             {**params, "kind": kind, **self._data()},
-            sources=("benchmarks.external_rows",),
+            sources=("benchmarks.running.external_rows",),
             local={"folder": row.external},
         )
         metrics = [column.metric for column in spec.columns if column.split not in SERVER]
@@ -217,7 +217,7 @@ class Planner:
                     **self._data(),
                 },
                 seed,
-                sources=("benchmarks.steps", module_of(noise.system)),
+                sources=("benchmarks.running.steps", module_of(noise.system)),
                 cost={"iterations": iterations(settings)},
             )
         )
@@ -237,7 +237,7 @@ class Planner:
             {"system": fit.params["system"], "pool": pool, "images": limit, **own, **self._data()},
             seed,
             {"model": fit},
-            ("benchmarks.steps", module_of(fit.params["system"])),
+            ("benchmarks.running.steps", module_of(fit.params["system"])),
             cost={"images": count},
         )
 
@@ -267,14 +267,14 @@ class Planner:
                 },
                 seed,
                 inputs,
-                ("benchmarks.steps", module_of(spec.system)),
+                ("benchmarks.running.steps", module_of(spec.system)),
                 cost={"iterations": iterations(settings, started="start" in inputs)},
             )
         )
 
     def start(self, spec: Restoration, settings: Any, seed: int) -> Step | None:
         """What a restorer's training goes on from: published weights where they fit, else the row's own training."""
-        from baselines.weights import suits
+        from baselines.published.weights import suits
 
         found = self.starts.get(spec.system)
         if found is not None and suits(found.release, settings):
@@ -292,7 +292,7 @@ class Planner:
             {"system": network.params["system"], "split": split, "images": limit, **self._data(), **more},
             network.seed,
             {"model": network},
-            ("benchmarks.steps", module_of(network.params["system"])),
+            ("benchmarks.running.steps", module_of(network.params["system"])),
             cost={"images": count},
         )
 
@@ -324,7 +324,7 @@ class Planner:
             {"kind": kind, "metrics": chosen, **lacking, "split": "validation", "images": limit, **self._data()},
             seed,
             {"images": images} if images else {},
-            ("benchmarks.measure", "benchmarks.metrics", *sorted(modules)),
+            ("benchmarks.running.measure", "benchmarks.metrics", *sorted(modules)),
             cost={"images": self.data.counts["validation"] if limit is None else limit},
         )
 
@@ -352,7 +352,7 @@ def iterations(settings: Settings, started: bool = False) -> int:
 
 def why_quoted(row: RowSpec) -> str:
     """Why a row is only quoted."""
-    from baselines.quoted import QUOTED
+    from baselines.published.quoted import QUOTED
 
     known = QUOTED.get(row.id)
     return known.reason if known else "no implementation here"

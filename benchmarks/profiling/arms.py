@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks import environment
-from benchmarks.plain import PlainSeNMVAE
-from benchmarks.profile_timing import Work, seconds
+from benchmarks.core import environment
+from benchmarks.profiling.plain import PlainSeNMVAE
+from benchmarks.profiling.timing import Work, seconds
 from senm.config import PAIRED_PRESETS, PRESETS
-from senm.engine import Engine
-from senm.graphs import GraphedPass
+from senm.sampling.engine import Engine
+from senm.training.graphs import GraphedPass
 from senm.model import Noise, SeNMVAE
-from senm.noise import Lazy, Network, latent_channels
+from senm.sampling.noise import Lazy, Network, latent_channels
 from senm.paired import PairedVAE
 
 SAMPLERS = {

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.data_speed`: crops a second by kind of storage, and the memory that preparation takes.
+"""`python -m benchmarks.profiling.data_speed`: crops a second by kind of storage, and the memory that preparation takes.
 
 All kinds of storage hold the same crops and are measured in one run, so their ratios are comparable. The record is
 printed as JSON on stdout.
@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.options import ROOT
+from benchmarks.core.options import ROOT
 
 SIZE, CROP, BATCH = 256, 64, 256
 Measure = Callable[[Path, float, int], float]
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     app.command()(command)
     program = typer.main.get_command(app)
     return int(program.main(args=None if arguments is None else list(arguments),
-                            prog_name="python -m benchmarks.data_speed",
+                            prog_name="python -m benchmarks.profiling.data_speed",
                             standalone_mode=False) or 0)
 
 

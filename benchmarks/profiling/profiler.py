@@ -19,12 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from senm.errors import MachineError, UsageError
+from senm.support.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
-    from benchmarks.profile_arms import Case
+    from benchmarks.profiling.arms import Case
 
 FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, ImportError, AssertionError, KeyError, OSError)
 CPU_SIZES = {"authors": (1, 256, 64), "short": (1, 256, 32), "smoke": (1, 128, 32)}
@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure, write the record and print the main table; 0, or an error of `senm.errors`."""
+    """Measure, write the record and print the main table; 0, or an error of `senm.support.errors`."""
     try:
         options = parser().parse_args(arguments)
     except SystemExit as stop:
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
 
 def one(what: dict[str, Any], device: torch.device) -> dict[str, float]:
     """Memory and time of a single arm in this process: what the child processes of a profile do."""
-    from benchmarks.profile_arms import Case, alone
+    from benchmarks.profiling.arms import Case, alone
 
     case = Case(**{**what["case"], "nls": None})
     return alone(what["arm"], case, device, what["training"])
@@ -86,8 +86,8 @@ class Session:
     """One run of the profiler: measures part after part, and writes the record after each."""
 
     def __init__(self, options: argparse.Namespace, device: torch.device) -> None:
-        from benchmarks import environment
-        from benchmarks.profile_arms import SAMPLERS, TRAINERS, Case
+        from benchmarks.core import environment
+        from benchmarks.profiling.arms import SAMPLERS, TRAINERS, Case
 
         self.options, self.device, self.clock = options, device, environment.Clock()
         self.deadline = time.monotonic() + options.seconds
@@ -107,7 +107,7 @@ class Session:
 
     def run(self) -> None:
         """Everything, most wanted first."""
-        from benchmarks.profile_timing import peaks
+        from benchmarks.profiling.timing import peaks
 
         if self.device.type == "cpu":
             import torch
@@ -129,7 +129,7 @@ class Session:
 
     def attempt(self, name: str, measure: Callable[[], Any]) -> None:
         """Add one part to the record, or the reason why it is missing."""
-        from benchmarks.profile_timing import free, reason
+        from benchmarks.profiling.timing import free, reason
 
         print(f"profile: {name} ({self.clock.seconds:.0f} s)", file=sys.stderr, flush=True)
         try:
@@ -146,7 +146,7 @@ class Session:
 
     def race(self, names: list[str], make: Callable[[str], Any], rounds: int, share: float = 0.3) -> dict[str, Any]:
         """Race arms that are made one by one; an arm that cannot be made is recorded as failed."""
-        from benchmarks import profile_timing
+        from benchmarks.profiling import timing as profile_timing
 
         works, failed = {}, {}
         for name in names:
@@ -161,8 +161,8 @@ class Session:
 
     def arms(self) -> list[dict[str, Any]]:
         """Sampling a batch by every arm: rates, utilisation and difference to float32."""
-        from benchmarks.profile_arms import sampling_work
-        from benchmarks.profile_quality import differences, flops_per_pixel
+        from benchmarks.profiling.arms import sampling_work
+        from benchmarks.profiling.quality import differences, flops_per_pixel
 
         case = self.case
         found = self.race(self.samplers, lambda name: sampling_work(name, case, self.device), self.options.rounds)
@@ -188,7 +188,7 @@ class Session:
 
     def training(self) -> list[dict[str, Any]]:
         """The training step by every arm, at this network's training size and, on a GPU, at that of `short` too."""
-        from benchmarks.profile_arms import Case, training_work
+        from benchmarks.profiling.arms import Case, training_work
 
         cases = [Case("senm", self.case.scale, 6 if self.case.scale == "smoke" else 8, self.crop)]
         if self.device.type == "cuda" and self.case.scale == "authors":
@@ -203,7 +203,7 @@ class Session:
 
     def parts(self) -> list[dict[str, Any]]:
         """Layers and parts of the fastest arm that is not compiled (compiled code has no seams to measure at)."""
-        from benchmarks.profile_quality import part_rows
+        from benchmarks.profiling.quality import part_rows
 
         ok = [row for row in self.record.get("arms", []) if row["status"] == "ok" and "compiled" not in row["name"]
               and row["name"].startswith("fast")]
@@ -223,7 +223,7 @@ class Session:
                 rows.append({"name": name, "training": training, "status": "not run", "reason": "out of time"})
                 continue
             what = json.dumps({"arm": name, "case": asdict(case), "training": training})
-            command = [sys.executable, "-m", "benchmarks.sampler_profile", "--one", what, "--device", str(self.device)]
+            command = [sys.executable, "-m", "benchmarks.profiling.profiler", "--one", what, "--device", str(self.device)]
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
                 rows.append({"name": name, "training": training, "status": "ok", "batch": case.batch,
@@ -235,7 +235,7 @@ class Session:
 
     def sweep(self) -> list[dict[str, Any]]:
         """Batch, size and depth, one at a time, for the plain arm and the faster ones."""
-        from benchmarks.profile_arms import sampling_work
+        from benchmarks.profiling.arms import sampling_work
 
         cuda = self.device.type == "cuda"
         names = ["plain tf32", "fast bf16"] if cuda else ["plain float32", "fast float32"]
@@ -259,13 +259,13 @@ class Session:
 
     def scaling(self) -> list[dict[str, Any]]:
         """Whole-image sampling, tiles included, from 64x64 to 4096x4096 pixels."""
-        from benchmarks.profile_quality import scaling_rows
+        from benchmarks.profiling.quality import scaling_rows
 
         return scaling_rows(self.case, self.device, self.late)
 
     def plots(self) -> None:
         """Plots beside the record."""
-        from benchmarks.profile_plots import write_plots
+        from benchmarks.profiling.plots import write_plots
 
         write_plots(self.record, self.options.out)
 
@@ -273,7 +273,7 @@ class Session:
         """The record as JSON, each of its lists as CSV."""
         import csv
 
-        from benchmarks import environment
+        from benchmarks.core import environment
 
         out: Path = self.options.out
         out.mkdir(parents=True, exist_ok=True)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import profile_parts
-from benchmarks.plain import PlainSeNMVAE
-from benchmarks.profile_arms import Case, fixed_noise, make_network, moved, sampler
-from benchmarks.profile_timing import reason, seconds, spread
-from senm.engine import Engine
+from benchmarks.profiling import parts as profile_parts
+from benchmarks.profiling.plain import PlainSeNMVAE
+from benchmarks.profiling.arms import Case, fixed_noise, make_network, moved, sampler
+from benchmarks.profiling.timing import reason, seconds, spread
+from senm.sampling.engine import Engine
 from senm.model import SeNMVAE
-from senm.sample import sample_batch
+from senm.sampling.sampler import sample_batch
 
 ERRORS = (RuntimeError, ValueError, TypeError, AttributeError, ImportError, AssertionError)
 

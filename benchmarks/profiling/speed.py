@@ -1,4 +1,4 @@
-"""Speed as a ratio of two arms timed in one run: `python -m benchmarks.speed`. `ci.gate` judges the record.
+"""Speed as a ratio of two arms timed in one run: `python -m benchmarks.profiling.speed`. `ci.gate` judges the record.
 
 The plain implementation and the project's own run alternately on one thread; the ratio of processor times of
 neighbours cancels what a busy machine adds. FLOPs are counted beside it: they repeat exactly on any machine.
@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import environment
-from benchmarks.record import SpeedCase, SpeedRecord
+from benchmarks.core import environment
+from benchmarks.core.record import SpeedCase, SpeedRecord
 
 PAIRS, EACH = 11, 1
 ROWS, SIDE = 2, 32  # samples a domain, side of a crop
@@ -49,7 +49,7 @@ def training_step() -> SpeedCase:
     """Forward and backward of the training pass: every sample through everything, or only through its own parts."""
     import torch
 
-    from benchmarks.plain import PlainSeNMVAE
+    from benchmarks.profiling.plain import PlainSeNMVAE
     from senm.config import PRESETS
     from senm.model import SeNMVAE
 
@@ -81,7 +81,7 @@ def sampler() -> SpeedCase:
     """Four images of 48x48 pixels through the generator."""
     import torch
 
-    from benchmarks.plain import PlainSeNMVAE
+    from benchmarks.profiling.plain import PlainSeNMVAE
     from senm.config import PRESETS
     from senm.model import SeNMVAE
 

@@ -16,15 +16,15 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import artefact
-from benchmarks.estimate import ACCEPTED, FILE, Rate, Throughput
-from benchmarks.options import SCALES, check_device
-from benchmarks.store import Store
-from senm.errors import SenmError, UsageError
+from benchmarks.store.store import artefact
+from benchmarks.running.estimate import ACCEPTED, FILE, Rate, Throughput
+from benchmarks.core.options import SCALES, check_device
+from benchmarks.store.store import Store
+from senm.support.errors import SenmError, UsageError
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 NOISE = ("senm-vae", "senm-paired", "c2n", "gaussian", "heteroscedastic")
 RESTORERS = ("dncnn", "drunet", "nafnet", "nafnet-finetune", "esrgan")
@@ -36,7 +36,7 @@ def made_up(count: int = 16, side: int = 256, factor: int = 1) -> Domains:
 
     from senm.data.domains import Domains
     from senm.data.pool import ArrayImages, Pairs
-    from senm.seeding import rng
+    from senm.support.seeding import rng
 
     names = [f"image-{i}" for i in range(count)]
 
@@ -50,7 +50,7 @@ def made_up(count: int = 16, side: int = 256, factor: int = 1) -> Domains:
 def measure_noise(system: str, scale: str, device: str, iterations: tuple[int, int], progress: Progress) -> list[Rate]:
     """Training iterations and generated images a second of a noise model."""
     import baselines
-    from benchmarks.plan import iterations as count
+    from benchmarks.planning.plan import iterations as count
 
     model = baselines.get(system)
     domains = made_up()
@@ -81,7 +81,7 @@ def measure_restorer(
 ) -> list[Rate]:
     """Training iterations and restored images a second of a restorer."""
     import baselines
-    from benchmarks.plan import iterations as count
+    from benchmarks.planning.plan import iterations as count
 
     restorer = baselines.get(system)
     factor = int(restorer.capabilities.factor)
@@ -119,7 +119,7 @@ def measure_restorer(
 
 def without_missing_lpips(settings: Any) -> Any:
     """The settings, without the LPIPS term where its published weights are not here; says so."""
-    from senm.perceptual import ALEXNET, find_weights
+    from senm.training.perceptual import ALEXNET, find_weights
 
     if not getattr(getattr(settings, "loss", None), "lpips_weight", 0.0) or find_weights(ALEXNET):
         return settings
@@ -182,8 +182,8 @@ def _images(kind: str, system: str, scale: str, run: Any, images: Any) -> Rate:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and write results/accepted/<machine>/throughput.json."""
-    from benchmarks import environment
-    from senm.progress import NullProgress
+    from benchmarks.core import environment
+    from senm.support.progress import NullProgress
 
     parser = argparse.ArgumentParser("python -m benchmarks.run throughput", description=__doc__.splitlines()[0],
                                      epilog="Example: python -m benchmarks.run throughput --device cuda")

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import TableResult, read
+from benchmarks.core.record import TableResult, read
 from benchmarks.report.history import HistoryEntry, history
 from benchmarks.report.noise_stats import NoiseStats, noise_stats
 from benchmarks.report.strips import Strip, load_strip
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmarks.record import TableResult, current
-from senm.errors import DataError
+from benchmarks.core.record import TableResult, current
+from senm.support.errors import DataError
 
 
 @dataclass(frozen=True)

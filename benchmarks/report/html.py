@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.record import TableResult
+from benchmarks.core.record import TableResult
 from benchmarks.report.context import ReportContext
 from benchmarks.report.view import TableView, number, table_view, title
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from benchmarks.record import Frozen
-from senm.errors import DataError
+from benchmarks.core.record import Frozen
+from senm.support.errors import DataError
 
 BINS = 16
 LAGS = 8

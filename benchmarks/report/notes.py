@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.record import Cell
+from benchmarks.core.record import Cell
 
 MARKS = "abcdefghijklmnopqrstuvwxyz"
 UNCOMPARED = "not comparable"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.execute import missing
+from benchmarks.running.runner import missing
 
 if TYPE_CHECKING:
-    from benchmarks.estimate import Estimate
-    from benchmarks.plan import Plan
-    from benchmarks.store import Store
+    from benchmarks.running.estimate import Estimate
+    from benchmarks.planning.plan import Plan
+    from benchmarks.store.store import Store
 
 WORDS = {
     "weights": "published networks read",

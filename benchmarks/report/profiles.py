@@ -50,7 +50,7 @@ class ProfileView:
 
 
 def profile_view(record: Mapping[str, Any]) -> ProfileView:
-    """Arrange the record of `benchmarks.sampler_profile`; parts that a record lacks are left out."""
+    """Arrange the record of `benchmarks.profiling.profiler`; parts that a record lacks are left out."""
     machine = record.get("provenance", {}).get("machine", {})
     case = record.get("case", {})
     size = case.get("size", "")

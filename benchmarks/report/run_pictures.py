@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.steps import first, high, read_images
+from benchmarks.running.steps import first, high, read_images
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from benchmarks.assemble import Assembly
+    from benchmarks.judging.assemble import Assembly
 
 
 def strips(given: Assembly, folder: Path) -> dict[str, str]:

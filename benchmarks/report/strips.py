@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 Kind = Literal["noise", "restoration"]
 AMPLIFICATIONS = (1, 2, 4, 8, 16)

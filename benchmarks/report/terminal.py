@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from benchmarks.record import Cell, ClaimResult, Column, TableResult
+from benchmarks.core.record import Cell, ClaimResult, Column, TableResult
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from benchmarks.record import Cell, Column, TableResult
+from benchmarks.core.record import Cell, Column, TableResult
 from benchmarks.report.terminal import number
 
 FIELDS = (

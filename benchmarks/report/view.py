@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from benchmarks.record import Cell, Column, Row, TableResult
+from benchmarks.core.record import Cell, Column, Row, TableResult
 from benchmarks.report.notes import UNCOMPARED, Notes
 
 

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.execute import missing
-from benchmarks.record import Frozen
-from benchmarks.upkeep import size
-from senm.errors import DataError, unknown
-from senm.progress import duration
+from benchmarks.running.runner import missing
+from benchmarks.core.record import Frozen
+from benchmarks.core.units import size
+from senm.support.errors import DataError, unknown
+from senm.support.progress import duration
 
 if TYPE_CHECKING:
-    from benchmarks.plan import Plan
-    from benchmarks.step import Step
-    from benchmarks.store import Store
+    from benchmarks.planning.plan import Plan
+    from benchmarks.core.step import Step
+    from benchmarks.store.store import Store
 
-ACCEPTED = Path(__file__).resolve().parents[1] / "results" / "accepted"
+ACCEPTED = Path(__file__).resolve().parents[2] / "results" / "accepted"
 FILE = "throughput.json"
 # Millions of parameters at paper scale: a stored checkpoint has four bytes for each.
 PARAMETERS = {

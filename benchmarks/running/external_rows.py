@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.steps import Bench, first, write_images
-from senm.progress import NullProgress
+from benchmarks.running.steps import Bench, first, write_images
+from senm.support.progress import NullProgress
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from benchmarks.step import Step
+    from benchmarks.core.step import Step
     from senm.data.pool import Images
 
 
@@ -22,7 +22,7 @@ def collect(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) 
     Raises:
         DataError: a file is missing, broken or of another size.
     """
-    from baselines.external import ExternalEnlarger, ExternalNoise, ExternalRestorer, ExternalSettings
+    from baselines.published.external import ExternalEnlarger, ExternalNoise, ExternalRestorer, ExternalSettings
 
     data, split = bench.prepared(step), step.params["split"]
     settings = ExternalSettings(folder=step.local["folder"])
@@ -45,7 +45,7 @@ def published(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench
     Raises:
         CheckpointError: the file was altered or is of another layout.
     """
-    from baselines.weights import Found, open_release, release
+    from baselines.published.weights import Found, open_release, release
 
     found = Found(release(step.params["release"]), Path(step.local["file"]), step.params["sha256"])
     open_release(found, "cpu").save(folder / "model")

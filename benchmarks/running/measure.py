@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.record import EvaluationRecord, Measurement
-from benchmarks.steps import Bench, first, high, read_images, training_health
-from senm.errors import DataError
+from benchmarks.core.record import EvaluationRecord, Measurement
+from benchmarks.running.steps import Bench, first, high, read_images, training_health
+from senm.support.errors import DataError
 
 if TYPE_CHECKING:
-    from benchmarks.step import Step
+    from benchmarks.core.step import Step
     from senm.data.pool import Images, Pairs
 
 RECORD = "record.json"
@@ -19,8 +19,8 @@ RECORD = "record.json"
 
 def evaluate(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
     """Measure and write `record.json` (an `EvaluationRecord`); a metric without its weights is noted, not measured."""
-    from benchmarks import environment
-    from benchmarks.exact import read_exact
+    from benchmarks.core import environment
+    from benchmarks.running.exact import read_exact
     from benchmarks.metrics import METRICS, Unavailable
 
     clock = environment.Clock()

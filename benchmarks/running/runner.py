@@ -10,23 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.plan import Plan
-from benchmarks.step import Step, unique
-from benchmarks.steps import Bench
-from benchmarks.store import Store
-from senm.errors import CheckpointError, DataError, MachineError, SenmError, TrainingError
-from senm.progress import duration
+from benchmarks.planning.plan import Plan
+from benchmarks.core.step import Step, unique
+from benchmarks.running.steps import Bench
+from benchmarks.store.store import Store
+from senm.support.errors import CheckpointError, DataError, MachineError, SenmError, TrainingError
+from senm.support.progress import duration
 
 RUNNERS = {
-    "fit": "benchmarks.steps:fit",
-    "sample": "benchmarks.steps:sample",
-    "fit-restorer": "benchmarks.steps:fit_restorer",
-    "restore": "benchmarks.steps:restore",
-    "external": "benchmarks.external_rows:collect",
-    "weights": "benchmarks.external_rows:published",
-    "evaluate": "benchmarks.measure:evaluate",
+    "fit": "benchmarks.running.steps:fit",
+    "sample": "benchmarks.running.steps:sample",
+    "fit-restorer": "benchmarks.running.steps:fit_restorer",
+    "restore": "benchmarks.running.steps:restore",
+    "external": "benchmarks.running.external_rows:collect",
+    "weights": "benchmarks.running.external_rows:published",
+    "evaluate": "benchmarks.running.measure:evaluate",
 }
-RELEASE = "benchmarks.steps:release"
+RELEASE = "benchmarks.running.steps:release"
 
 
 @dataclass
@@ -132,7 +132,7 @@ class Runner:
 
     def _provenance(self, step: Step, folder: Path, seconds: float, cost: dict[str, float]) -> None:
         """Keep where and when a step was made; `cost` is what was done in `seconds`, empty where that is a part."""
-        from benchmarks import environment
+        from benchmarks.core import environment
 
         found = {
             "kind": step.kind,

@@ -1,6 +1,6 @@
 """Steps that make things: train a noise model, put noise on images, train a restorer, restore images.
 
-Each is a function of (step, artefacts of its inputs, folder to write into, bench). `benchmarks.measure` holds the
+Each is a function of (step, artefacts of its inputs, folder to write into, bench). `benchmarks.running.measure` holds the
 step that measures, so that a change there does not ask for a new training.
 """
 
@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.systems import get
-from senm.errors import DataError, TrainingError
-from senm.progress import NullProgress, Progress, Task
+from benchmarks.core.systems import get
+from senm.support.errors import DataError, TrainingError
+from senm.support.progress import NullProgress, Progress, Task
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from benchmarks.step import Step
+    from benchmarks.core.step import Step
     from senm.data.pool import Images, Pairs
     from senm.data.prepared import PreparedData
 
@@ -141,7 +141,7 @@ def restore(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) 
 
 def release(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
     """Take a released checkpoint in place of a training; its hash is checked."""
-    from benchmarks.released import locate
+    from benchmarks.store.released import locate
 
     found = locate(step.identity, bench.checkpoints)
     if found is None or found.sha256 != step.released:
@@ -199,10 +199,10 @@ def write_images(
 ) -> None:
     """Write what `draw` makes of `images`, chunk by chunk, so that an interrupted run goes on where it stopped.
 
-    Outputs are `factor` times larger than the inputs; `exact` ones are floats in [0, 1] and kept as `benchmarks.exact`
+    Outputs are `factor` times larger than the inputs; `exact` ones are floats in [0, 1] and kept as `benchmarks.running.exact`
     keeps them.
     """
-    from benchmarks.exact import split
+    from benchmarks.running.exact import split
     from senm.data.prepared import PreparedWriter
 
     if not len(images):

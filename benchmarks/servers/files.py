@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 if TYPE_CHECKING:
     from senm.data.pool import Images

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from benchmarks import datasets
-from benchmarks.options import SCALES
-from benchmarks.record import Frozen
+from benchmarks.data import datasets
+from benchmarks.core.options import SCALES
+from benchmarks.core.record import Frozen
 from benchmarks.tables import table
-from senm.errors import DataError, UsageError, unknown
+from senm.support.errors import DataError, UsageError, unknown
 
-FILE = Path(__file__).resolve().parents[1] / "results" / "scores.json"
+FILE = Path(__file__).resolve().parents[2] / "results" / "scores.json"
 
 
 class Score(Frozen):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 MANIFEST = "artefact.json"
 FORMAT = 1

@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from senm.errors import DataError, UsageError
+from senm.support.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from benchmarks.plan import Plan
-    from benchmarks.step import Step
+    from benchmarks.core.step import Step
 
-ROOT = Path(__file__).resolve().parents[1] / "results" / "checkpoints"
+ROOT = Path(__file__).resolve().parents[2] / "results" / "checkpoints"
 FILES = ("model.safetensors", "settings.json")
 
 
@@ -105,16 +105,14 @@ def export(artefact: Path, name: str, root: Path | None = None, half: bool = Fal
     return out
 
 
-def names(plan: Plan) -> dict[str, Step]:
-    """A folder name for each training of a plan, from the row that first needs it: 'table1-senm-10-noise-0'."""
+def names(trainings: Iterable[tuple[str, Step]]) -> dict[str, Step]:
+    """The first name of each training among (name, step), where several rows need it."""
     found: dict[str, Step] = {}
     seen: set[str] = set()
-    for table in plan.tables:
-        for row in table.rows:
-            for what, step in (("noise", row.fit), ("restorer", row.network)):
-                if step is not None and step.kind in ("fit", "fit-restorer") and step.identity not in seen:
-                    seen.add(step.identity)
-                    found[f"{table.spec.id}-{row.row.id}-{what}-{row.seed}"] = step
+    for name, step in trainings:
+        if step.identity not in seen:
+            seen.add(step.identity)
+            found[name] = step
     return found
 
 

@@ -21,9 +21,9 @@ from typing import Any, Protocol
 
 from safetensors import SafetensorError
 
-from benchmarks import artefact
-from benchmarks.locks import Presence, locked
-from senm.errors import DataError, MachineError, UsageError
+from benchmarks.store.store import artefact
+from benchmarks.store.locks import Presence, locked
+from senm.support.errors import DataError, MachineError, UsageError
 
 log = logging.getLogger(__name__)
 

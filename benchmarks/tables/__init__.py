@@ -1,6 +1,6 @@
 """The paper's tables as data: rows say which systems are trained on what, columns say what is measured.
 
-A table holds no code that runs anything; `benchmarks.plan` turns it into steps.
+A table holds no code that runs anything; `benchmarks.planning.plan` turns it into steps.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import importlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from benchmarks.record import Column
-from senm.errors import unknown
+from benchmarks.core.record import Column
+from senm.support.errors import unknown
 
 Task = Literal["noise", "denoise", "sr"]
 NAMES = ("table1", "table2", "table3", "table4", "table5", "table6", "table7", "figure7")
@@ -61,7 +61,7 @@ class Restoration:
 class RowSpec:
     """A row: `noise` and `restorer` say how it is made; a row with neither is quoted from the paper.
 
-    `weights` names a published checkpoint that can fill the row instead (see baselines.weights). `paper` says whether
+    `weights` names a published checkpoint that can fill the row instead (see baselines.published.weights). `paper` says whether
     the paper prints the row, `plugin` that it is a user's own system, `external` a folder of images made elsewhere.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.record import Column
+from benchmarks.core.record import Column
 from benchmarks.tables import ALL, Restoration, RowSpec, TableSpec, measured
 from benchmarks.tables.table1 import semi
 

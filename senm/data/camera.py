@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from senm import seeding
+from senm.support import seeding
 from senm.level import LOG10_SHOT, READ_OFFSET, READ_SLOPE, READ_SPREAD
 
 MARGIN = 4  # pixels around a crop that its developed values depend on, rounded up to whole Bayer cells

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 from senm.data.pool import Images, Pairs
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 
 def roughness(image: np.ndarray) -> float:

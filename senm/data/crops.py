@@ -14,8 +14,8 @@ import numpy as np
 
 from senm.data.images import encode_png, read_rgb
 from senm.data.pool import ArrayImages, Images, RaggedImages
-from senm.errors import DataError
-from senm.files import write_bytes
+from senm.support.errors import DataError
+from senm.support.files import write_bytes
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from senm import seeding
+from senm.support import seeding
 from senm.data.camera import MARGIN, Camera, Exposure, draw_exposure
 from senm.data.images import read_rgb
 from senm.data.manifest import Source, file_sha256
 from senm.data.prepared import PreparedData, PreparedWriter
-from senm.errors import DataError, unknown
-from senm.progress import NullProgress, Progress
+from senm.support.errors import DataError, unknown
+from senm.support.progress import NullProgress, Progress
 
 INSTALL = "pip install --force-reinstall --no-deps scikit-image"
 DARKEST = 0.35  # least light of a crop, as a share of the photograph's own

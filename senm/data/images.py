@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from senm.errors import DataError, MachineError
-from senm.files import write_bytes
+from senm.support.errors import DataError, MachineError
+from senm.support.files import write_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image

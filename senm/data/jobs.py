@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from senm.data.bicubic import reduce
+from senm.data.formats.bicubic import reduce
 from senm.data.images import read_rgb
 from senm.data.pool import Images
 from senm.data.writer import PoolWriter, PreparedWriter
-from senm.errors import DataError, MachineError
-from senm.progress import Progress
+from senm.support.errors import DataError, MachineError
+from senm.support.progress import Progress
 
 MOST_WORKERS = 6  # each holds a decoded photograph: together they stay below 2 GiB for 12 megapixels
 FLUSH_SECONDS = 0.5  # how much finished work a kill may cost; each flush syncs the pools to disk

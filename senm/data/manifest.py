@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 FILE_NAME = "manifest.json"
 KIND: Literal["senm-prepared-data"] = "senm-prepared-data"

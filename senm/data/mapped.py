@@ -9,7 +9,7 @@ import numpy as np
 
 from senm.data.domains import Domains
 from senm.data.pool import FileImages, Images, Pairs, RaggedImages, ragged_offsets
-from senm.files import write_atomically
+from senm.support.files import write_atomically
 
 
 def mapped(domains: Domains, folder: Path, write: bool = True) -> Domains:

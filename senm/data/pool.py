@@ -11,7 +11,7 @@ from typing import SupportsIndex, overload
 import numpy as np
 
 from senm.data.images import check_rgb, image_size, read_rgb
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 
 class Images(Sequence[np.ndarray], ABC):

@@ -18,7 +18,7 @@ from senm.data.domains import Domains
 from senm.data.manifest import REDO, Manifest, file_sha256, read_manifest
 from senm.data.pool import ArrayImages, Images, Pairs, RaggedImages, empty_images, empty_pairs
 from senm.data.writer import PoolWriter, PreparedWriter
-from senm.errors import DataError, UsageError, unknown
+from senm.support.errors import DataError, UsageError, unknown
 
 __all__ = ["PoolWriter", "PreparedData", "PreparedWriter"]
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from senm.data.manifest import FILE_NAME, Manifest, Pool, Source, StoredFile, file_sha256, is_prepared
 from senm.data.pool import ragged_offsets
-from senm.errors import DataError, MachineError, UsageError
-from senm.files import write_bytes, writing_failed
-from senm.progress import NullProgress, Progress
+from senm.support.errors import DataError, MachineError, UsageError
+from senm.support.files import write_bytes, writing_failed
+from senm.support.progress import NullProgress, Progress
 
 if TYPE_CHECKING:
     from senm.data.prepared import PreparedData

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from senm.blocks import GaussianHead, ResidualDenseBlock
-from senm.errors import SettingsError, unknown
-from senm.memory import keep_freed_memory
+from senm.support.errors import SettingsError, unknown
+from senm.sampling.memory import keep_freed_memory
 from senm.model import Noise
-from senm.noise import Network, Window, image_noise
+from senm.sampling.noise import Network, Window, image_noise
 from senm.paired import PairedVAE
 
 PRECISIONS = ("float32", "tf32", "bf16")

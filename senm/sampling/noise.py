@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from senm import seeding
+from senm.support import seeding
 from senm.model import Noise, SeNMVAE
 from senm.paired import PairedVAE
 

@@ -21,12 +21,12 @@ import numpy as np
 from senm.data.images import list_images, write_png
 from senm.data.pool import FileImages, Images
 from senm.data.writer import PreparedWriter
-from senm.errors import DataError, UsageError
-from senm.files import writable, write_bytes
-from senm.progress import NullProgress, Progress
+from senm.support.errors import DataError, UsageError
+from senm.support.files import writable, write_bytes
+from senm.support.progress import NullProgress, Progress
 
 if TYPE_CHECKING:
-    from senm.trained import Trained
+    from senm.sampling.trained import Trained
 
 Sampler = Callable[[Images], Iterator[np.ndarray]]
 """Noisy images, uint8 (H, W, 3), in the order of the clean ones: `sample_images` with everything else bound."""

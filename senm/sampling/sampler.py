@@ -6,8 +6,6 @@ Clean images from noisy ones go the same way, without a draw.
 from __future__ import annotations
 
 import math
-import sys
-import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -19,14 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from senm.data.pool import Images
-from senm.engine import Engine
-from senm.errors import MachineError, SettingsError
+from senm.sampling.engine import Engine
+from senm.support.errors import MachineError, SettingsError
 from senm.level import keep_mean
-from senm.memory import bounded_memory
+from senm.sampling.memory import bounded_memory
 from senm.model import SeNMVAE
-from senm.noise import Lazy, Network, Window
-from senm.progress import NullProgress, Progress
-from senm.tiling import automatic_side, budget, overlap, tiles
+from senm.sampling.noise import Lazy, Network, Window
+from senm.support.progress import NullProgress, Progress
+from senm.sampling.tiling import automatic_side, budget, overlap, tiles
 
 NARROW = 16
 """Networks of up to so many features stay far below the memory that tiles are cut for, whatever is kept."""
@@ -63,7 +61,7 @@ def sample_images(
             change nothing but the rounding of single pixels, by one level.
         temperature: factor on the drawn degradation latent.
         normalize: keep each channel's mean of the clean image.
-        precision: 'float32', 'tf32' or 'bf16', see `senm.engine`.
+        precision: 'float32', 'tf32' or 'bf16', see `senm.sampling.engine`.
         compile: use torch.compile where a compiler is at hand.
 
     Raises:
@@ -283,15 +281,3 @@ def batches(clean: Images, batch: int, pixels: int | None = None) -> Iterator[li
         chosen = [i for i in waiting if clean.size(i) == size][:most]
         waiting = [i for i in waiting if i not in chosen]
         yield chosen
-
-
-class _Callable(types.ModuleType):
-    """This module, which can be called: `senm.sample(model, images)` is `senm.api.sample`, whatever was imported."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from senm.api import sample
-
-        return sample(*args, **kwargs)
-
-
-sys.modules[__name__].__class__ = _Callable

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from senm.blocks import Down, Resize
 from senm.model import SeNMVAE
-from senm.noise import Network, Window
+from senm.sampling.noise import Network, Window
 
 BLOCK = 5
 """Positions by which a residual dense block reaches beyond its output: five 3x3 convolutions."""

@@ -28,14 +28,14 @@ from senm.config import NoiseModelSettings, PairedModelSettings
 from senm.data.domains import Domains
 from senm.data.levelled import level_of_pair
 from senm.data.pool import Images, Pairs
-from senm.device import torch_device
-from senm.errors import CheckpointError
-from senm.files import write_atomically
+from senm.support.device import torch_device
+from senm.support.errors import CheckpointError
+from senm.support.files import write_atomically
 from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
-from senm.progress import NullProgress, Progress
-from senm.train import Training
+from senm.support.progress import NullProgress, Progress
+from senm.training.train import Training
 
 ENOUGH_LEVELS = 512
 Settings = NoiseModelSettings | PairedModelSettings
@@ -84,7 +84,7 @@ class Trained:
     @classmethod
     def fit(cls, domains: Domains, settings: Settings, *, seed: int = 0, device: str = "cpu", workdir: Path,
             progress: Progress | None = None, observe: Any = None, fabric: Any = None) -> Trained:
-        """Train on the domains, resuming from `workdir` (see `senm.train.Training`)."""
+        """Train on the domains, resuming from `workdir` (see `senm.training.train.Training`)."""
         training = Training(settings, domains, seed=seed, device=str(torch_device(device)), fabric=fabric)
         done = training.run(workdir, progress, observe)
         semi = isinstance(settings, NoiseModelSettings)
@@ -111,9 +111,9 @@ class Trained:
         Args:
             device: where to compute; None stays where the network is.
             level: one level for all images; None draws each from the settings' source.
-            options: of `senm.sample.sample_images` (batch, tile, temperature, precision, compile).
+            options: of `senm.sampling.sampler.sample_images` (batch, tile, temperature, precision, compile).
         """
-        from senm.sample import sample_images
+        from senm.sampling.sampler import sample_images
 
         chosen = self.level_of(seed, clean) if level is None else lambda name: float(level)
         on = next(self.network.parameters()).device if device is None else torch_device(device)

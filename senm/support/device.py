@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from senm.errors import MachineError
+from senm.support.errors import MachineError
 
 
 def torch_device(device: str) -> torch.device:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from senm.errors import MachineError
+from senm.support.errors import MachineError
 
 
 def writing_failed(path: Path | str, error: OSError) -> MachineError:

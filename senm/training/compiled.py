@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from senm.blocks import GaussianHead, ResidualDenseBlock
-from senm.graphs import GraphedPass
+from senm.training.graphs import GraphedPass
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
 

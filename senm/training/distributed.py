@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from senm.data.domains import Batch, Domains
 from senm.data.mapped import mapped
-from senm.errors import MachineError, SettingsError, UsageError
+from senm.support.errors import MachineError, SettingsError, UsageError
 from senm.losses import Draws
 from senm.model import Noise
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from senm.checkpoint import read_state_dict
-from senm.errors import CheckpointError, MachineError
+from senm.support.errors import CheckpointError, MachineError
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
 ALEXNET_URL = "download.pytorch.org/models/alexnet-owt-7be5be79.pth"

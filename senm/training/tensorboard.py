@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from senm import seeding
-from senm.errors import MachineError
+from senm.support import seeding
+from senm.support.errors import MachineError
 from senm.paired import PairedVAE
 
 if TYPE_CHECKING:
-    from senm.train import Training
+    from senm.training.train import Training
 
 VARIABLE = "SENM_TENSORBOARD"
 """Environment variable that names the folder for event files; unset means no TensorBoard output."""

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.prepare import prepare
-from senm.data import dnd, rwsr, sidd
-from senm.data.sidd_blocks import BlockShape
-from senm.errors import SenmError
+from benchmarks.data.prepare import prepare
+from senm.data.formats import dnd
+from senm.data.formats import rwsr
+from senm.data.formats import sidd
+from senm.data.formats.sidd_blocks import BlockShape
+from senm.support.errors import SenmError
 from tests import fixtures_official as fx
 
 DOC = Path(__file__).parents[2] / "docs" / "bad-inputs.md"

@@ -6,8 +6,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from benchmarks.prepare import prepare
-from senm.data import dnd
+from benchmarks.data.prepare import prepare
+from senm.data.formats import dnd
 from senm.data.prepared import PreparedData
 from tests import fixtures_official as fx
 from tests.bad_inputs.base import CALLS, DND, case

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from senm.data import sidd
-from senm.data.sidd_blocks import official_table
+from senm.data.formats import sidd
+from senm.data.formats.sidd_blocks import official_table
 from tests import fixtures_official as fx
 from tests.bad_inputs.base import CUT, case
 
@@ -133,7 +133,7 @@ def _(root: Path) -> None:
 
 @case("SIDD", "BenchmarkBlocks32 with other positions")
 def _(root: Path) -> Any:
-    from senm.data.sidd_blocks import read_table
+    from senm.data.formats.sidd_blocks import read_table
 
     path = fx.mat(root / "BenchmarkBlocks32.mat", "BenchmarkBlocks32",
                   np.add(official_table(), [8, 0, 0, 0]).astype(np.uint16))

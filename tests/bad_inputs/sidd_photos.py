@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from senm.data import sidd
+from senm.data.formats import sidd
 from tests import fixtures_official as fx
 from tests.bad_inputs.base import SIDD, case
 

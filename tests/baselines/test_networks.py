@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from baselines.base import count_parameters, load_checkpoint, save_checkpoint
-from baselines.dncnn import DnCNN
-from baselines.drunet import DRUNet
-from baselines.esrgan import ESRGAN
-from baselines.esrgan_parts import Discriminator, RandomFeatures, VGGFeatures, relativistic
-from baselines.nafnet import NAFNet, NAFNetFineTune
-from baselines.pretrained import Uformer, open_published
-from baselines.restorer import NetworkRestorer
+from baselines.restorers.dncnn import DnCNN
+from baselines.restorers.drunet import DRUNet
+from baselines.super_resolution.esrgan.model import ESRGAN
+from baselines.super_resolution.esrgan.parts import Discriminator, RandomFeatures, VGGFeatures, relativistic
+from baselines.restorers.nafnet import NAFNet, NAFNetFineTune
+from baselines.published.pretrained import Uformer, open_published
+from baselines.fitting.restorer import NetworkRestorer
 from senm.config import Settings
 from senm.data.pool import ArrayImages
-from senm.errors import CheckpointError, MachineError, SettingsError, UsageError
+from senm.support.errors import CheckpointError, MachineError, SettingsError, UsageError
 from tests.baselines.tiny import QUIET, Interrupt, enlarged, fitting, pairs, pool
 
 DENOISERS = [DnCNN, DRUNet, NAFNet, NAFNetFineTune]
@@ -44,7 +44,7 @@ def data(system: type[NetworkRestorer]) -> Any:
 def test_parameter_counts_at_paper_scale(
     system: type[NetworkRestorer], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("baselines.drunet.orthogonal_", lambda network: None)
+    monkeypatch.setattr("baselines.restorers.drunet.orthogonal_", lambda network: None)
     with torch.device("cpu" if system is Uformer else "meta"):
         assert count_parameters(system.build(system.default_settings("paper"))) == count
 
@@ -226,7 +226,7 @@ def test_cuda_without_a_gpu_is_a_machine_error(tmp_path: Path) -> None:
 
 
 def test_missing_vgg_weights_are_named_with_the_substitute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("baselines.esrgan_parts.find_weights", lambda name: None)
+    monkeypatch.setattr("baselines.super_resolution.esrgan.parts.find_weights", lambda name: None)
     with pytest.raises(MachineError, match="random-features"):
         ESRGAN.fit([data(ESRGAN)], tiny(ESRGAN, features="vgg19"), **fitting(tmp_path))
     (tmp_path / "vgg.pth").write_bytes(b"something else")

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from baselines.base import count_parameters
-from baselines.c2n import C2N, C2NSettings, gradient_penalty, swap_red_and_blue
-from baselines.c2n_networks import Critic, Generator
-from baselines.gaussian import (
+from baselines.noise.c2n.model import C2N, C2NSettings, gradient_penalty, swap_red_and_blue
+from baselines.noise.c2n.networks import Critic, Generator
+from baselines.noise.gaussian import (
     HeteroscedasticGaussian,
     HeteroscedasticSettings,
     WhiteGaussian,
@@ -23,7 +23,7 @@ from baselines.gaussian import (
 from senm.data.domains import Domains
 from senm.data.levelled import LevelledImages
 from senm.data.pool import ArrayImages, Images, Pairs
-from senm.errors import CheckpointError, DataError, TrainingError
+from senm.support.errors import CheckpointError, DataError, TrainingError
 from senm.level import sidd_line
 from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, unpaired, with_noise
 

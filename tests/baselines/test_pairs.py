@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.pairs import PairSampler, UnpairedSampler, source_weights
+from baselines.fitting.pairs import PairSampler, UnpairedSampler, source_weights
 from senm.data.domains import Domains
 from senm.data.pool import ArrayImages, Pairs
-from senm.errors import DataError, SettingsError
+from senm.support.errors import DataError, SettingsError
 from tests.baselines.tiny import enlarged, pairs, pool, unpaired
 
 

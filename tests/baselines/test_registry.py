@@ -11,7 +11,7 @@ import pytest
 
 import baselines
 from baselines.base import Capabilities, NoiseModel, Restorer, guesses
-from senm.errors import UsageError
+from senm.support.errors import UsageError
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from baselines.restorer import weights_hash
-from baselines.training import LOSSES, TrainingSettings, learning_rate, train
-from senm.errors import CheckpointError, MachineError, TrainingError
-from senm.files import only_one
-from senm.tensorboard import VARIABLE
+from baselines.fitting.restorer import weights_hash
+from baselines.fitting.training import LOSSES, TrainingSettings, learning_rate, train
+from senm.support.errors import CheckpointError, MachineError, TrainingError
+from senm.support.files import only_one
+from senm.training.tensorboard import VARIABLE
 from tests.baselines.tiny import QUIET, Interrupt, pairs
 
 TINY = TrainingSettings(steps=6, batch=4, crop=12, lr=1e-2, log_every=2, checkpoint_every=2)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from baselines import weights
-from baselines.c2n_networks import Generator
-from baselines.external import ExternalEnlarger, ExternalNoise, ExternalRestorer, ExternalSettings
-from baselines.quoted import QUOTED
+from baselines.published import weights
+from baselines.noise.c2n.networks import Generator
+from baselines.published.external import ExternalEnlarger, ExternalNoise, ExternalRestorer, ExternalSettings
+from baselines.published.quoted import QUOTED
 from senm.config import NetworkSettings, PairedNetworkSettings
 from senm.data.images import write_png
-from senm.errors import CheckpointError, DataError, UsageError
+from senm.support.errors import CheckpointError, DataError, UsageError
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
 from tests.baselines.tiny import QUIET, pool
@@ -78,7 +78,7 @@ def test_released_noise_models_open_and_sample(tmp_path: Path) -> None:
 
 
 def test_a_released_denoiser_opens_and_restores(tmp_path: Path) -> None:
-    from baselines.dncnn import DnCNN
+    from baselines.restorers.dncnn import DnCNN
 
     state = DnCNN.initialised(DnCNN.default_settings("paper"), 0).state_dict()
     torch.save(state, tmp_path / "dncnn.pth")
@@ -94,11 +94,11 @@ def test_a_released_denoiser_opens_and_restores(tmp_path: Path) -> None:
 
 
 def test_a_published_start_is_what_a_training_goes_on_from(tmp_path: Path) -> None:
-    from baselines.esrgan import ESRGAN
-    from benchmarks.execute import Runner
-    from benchmarks.plan import Planner
-    from benchmarks.steps import Bench
-    from benchmarks.store import Store
+    from baselines.super_resolution.esrgan.model import ESRGAN
+    from benchmarks.running.runner import Runner
+    from benchmarks.planning.plan import Planner
+    from benchmarks.running.steps import Bench
+    from benchmarks.store.store import Store
     from tests.benchmarks.test_plan import BIG, scale
 
     settings = ESRGAN.default_settings("paper")
@@ -111,8 +111,8 @@ def test_a_published_start_is_what_a_training_goes_on_from(tmp_path: Path) -> No
 
 
 def test_a_start_suits_networks_of_its_size_only() -> None:
-    from baselines.esrgan import ESRGAN
-    from baselines.nafnet import NAFNetFineTune
+    from baselines.super_resolution.esrgan.model import ESRGAN
+    from baselines.restorers.nafnet import NAFNetFineTune
 
     starts = [each for each in weights.RELEASES if each.starts]
     assert {system for each in starts for system in each.starts} == {"nafnet-finetune", "esrgan"}

@@ -9,7 +9,7 @@ import numpy as np
 
 from senm.data.domains import Domains
 from senm.data.pool import ArrayImages, Pairs
-from senm.progress import NullProgress
+from senm.support.progress import NullProgress
 
 QUIET = NullProgress()
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.assemble import Assembly, assemble, portable
-from benchmarks.datasets import ROLES, Data
-from benchmarks.execute import Outcome
-from benchmarks.measure import RECORD
-from benchmarks.plan import Planner, TablePlan
-from benchmarks.record import Cell, EvaluationRecord, Measurement, Provenance, TableResult
-from benchmarks.scale import scale
-from benchmarks.store import Store
+from benchmarks.judging.assemble import Assembly, assemble, portable
+from benchmarks.data.datasets import ROLES, Data
+from benchmarks.running.runner import Outcome
+from benchmarks.running.measure import RECORD
+from benchmarks.planning.plan import Planner, TablePlan
+from benchmarks.core.record import Cell, EvaluationRecord, Measurement, Provenance, TableResult
+from benchmarks.core.scale import scale
+from benchmarks.store.store import Store
 from benchmarks.tables import table
-from senm.errors import TrainingError
+from senm.support.errors import TrainingError
 
 DATA = Data("folder", "f", dict(zip(ROLES, (20, 12, 12, 20, 6, 0), strict=True)))
 

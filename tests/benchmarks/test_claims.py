@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from benchmarks.compare import printed
-from benchmarks.record import Cell, ClaimResult, Column, Row, TableResult
-from benchmarks.tables.claims import CLAIMS, claims_of, judge, judge_result
-from benchmarks.tables.predicates import Comparison, better, decide, direction
+from benchmarks.judging.compare import printed
+from benchmarks.core.record import Cell, ClaimResult, Column, Row, TableResult
+from benchmarks.judging.claims import CLAIMS, claims_of, judge, judge_result
+from benchmarks.judging.predicates import Comparison, better, decide, direction
 
 Cells = dict[tuple[str, str], list[float]]
 PRINTED_FAILS = {"t7-more-unpaired"}

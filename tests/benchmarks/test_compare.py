@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.compare import PrintedCell, Reference, compare_table, printed, verdict
+from benchmarks.judging.compare import PrintedCell, Reference, compare_table, printed, verdict
 from benchmarks.metrics import METRICS
-from benchmarks.record import Cell, Column, Row, TableResult
-from senm.errors import DataError
+from benchmarks.core.record import Cell, Column, Row, TableResult
+from senm.support.errors import DataError
 
 
 @pytest.fixture

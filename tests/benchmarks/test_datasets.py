@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import datasets
-from benchmarks.datasets import foresee, listing, load, parse, prepare_step
-from benchmarks.reduced import degrade, reduce
-from benchmarks.step import Step
-from benchmarks.steps import Bench, clean_pool, real_pairs, targets, training_pairs
-from benchmarks.store import Store
-from senm.data.bicubic import reduce as bicubic
+from benchmarks.data import datasets
+from benchmarks.data.datasets import foresee, listing, load, parse, prepare_step
+from benchmarks.data.reduced import degrade, reduce
+from benchmarks.core.step import Step
+from benchmarks.running.steps import Bench, clean_pool, real_pairs, targets, training_pairs
+from benchmarks.store.store import Store
+from senm.data.formats.bicubic import reduce as bicubic
 from senm.data.images import write_png
 from senm.data.prepared import PreparedData
-from senm.errors import DataError
-from senm.progress import NullProgress
+from senm.support.errors import DataError
+from senm.support.progress import NullProgress
 from tests.benchmarks.tiny import noisy, photograph, write_tiny
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ def test_real_pairs_come_before_synthetic_ones(tiny: PreparedData) -> None:
 
 @pytest.mark.parametrize("kind", datasets.KINDS)
 def test_readme_and_help_name_every_kind_of_data(kind: str) -> None:
-    from benchmarks.cli_options import DataSets
+    from benchmarks.cli.options import DataSets
 
     text = kind if kind == "embedded" else f"{kind}:PATH"
     assert text in DataSets.__metadata__[0].help

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from benchmarks import doctor, run
-from senm.data import dnd
+from benchmarks import run
+from benchmarks.cli import doctor
+from senm.data.formats import dnd
 from tests import fixtures_official as fx
 
 

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from benchmarks import download
-from benchmarks.published import FILES, Published
-from senm.errors import DataError, MachineError, UsageError
+from benchmarks.data import download
+from benchmarks.data.published import FILES, Published
+from senm.support.errors import DataError, MachineError, UsageError
 
 DATA = np.random.default_rng(0).bytes(3_000_000)
 MD5 = "md5:" + hashlib.md5(DATA).hexdigest()

@@ -8,16 +8,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.datasets import OFFICIAL_COUNTS, Data
-from benchmarks.estimate import Estimate, Rate, Throughput
-from benchmarks.plan import Plan, Planner, iterations, settings_of
-from benchmarks.scale import scale
-from benchmarks.session import command
-from benchmarks.step import Step
-from benchmarks.store import Store
+from benchmarks.data.datasets import OFFICIAL_COUNTS, Data
+from benchmarks.running.estimate import Estimate, Rate, Throughput
+from benchmarks.planning.plan import Plan, Planner, iterations, settings_of
+from benchmarks.core.scale import scale
+from benchmarks.cli.session import command
+from benchmarks.core.step import Step
+from benchmarks.store.store import Store
 from benchmarks.tables import table
-from benchmarks.throughput import shortened, write
-from senm.errors import DataError, UsageError
+from benchmarks.profiling.throughput import shortened, write
+from senm.support.errors import DataError, UsageError
 
 RATES = [
     Rate(kind="fit", system="senm-vae", scale="paper", unit="iterations", per_second=10.0),
@@ -99,7 +99,7 @@ def test_new_speeds_replace_old_ones_of_the_same_system_only(tmp_path: Path) -> 
 
 
 def test_speeds_are_taken_from_finished_runs(tmp_path: Path) -> None:
-    from benchmarks.throughput import from_store
+    from benchmarks.profiling.throughput import from_store
 
     store = Store(tmp_path)
     for seed, seconds in ((0, 10.0), (1, 30.0)):
@@ -114,8 +114,8 @@ def test_speeds_are_taken_from_finished_runs(tmp_path: Path) -> None:
 
 
 def test_the_speed_of_a_training_of_two_stages_counts_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks import throughput
-    from senm.progress import NullProgress
+    from benchmarks.profiling import throughput
+    from senm.support.progress import NullProgress
 
     settings = settings_of("esrgan", "smoke", {})
     clock = iter((0.0, 2.0, 10.0, 16.0))
@@ -139,11 +139,11 @@ def test_a_recorded_command_names_no_folder_of_the_user() -> None:
 
 
 def test_speed_is_measured_without_lpips_where_its_weights_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks.throughput import without_missing_lpips
+    from benchmarks.profiling.throughput import without_missing_lpips
     from senm.config import AUTHORS, SMOKE
 
-    monkeypatch.setattr("senm.perceptual.find_weights", lambda name: None)
+    monkeypatch.setattr("senm.training.perceptual.find_weights", lambda name: None)
     assert without_missing_lpips(AUTHORS).loss == AUTHORS.loss.but(lpips_weight=0.0)
     assert without_missing_lpips(SMOKE) is SMOKE
-    monkeypatch.setattr("senm.perceptual.find_weights", lambda name: "here")
+    monkeypatch.setattr("senm.training.perceptual.find_weights", lambda name: "here")
     assert without_missing_lpips(AUTHORS) is AUTHORS

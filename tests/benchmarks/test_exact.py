@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from baselines.base import to_image
-from benchmarks.exact import join, split
+from benchmarks.running.exact import join, split
 from benchmarks.run import main
 from senm.data.images import write_png
 from senm.data.prepared import PreparedData

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import execute
-from benchmarks.execute import Runner, missing, translated
-from benchmarks.step import Step
-from benchmarks.steps import CHUNK, Bench, read_images, write_images
-from benchmarks.store import Store
+from benchmarks.running import runner as execute
+from benchmarks.running.runner import Runner, missing, translated
+from benchmarks.core.step import Step
+from benchmarks.running.steps import CHUNK, Bench, read_images, write_images
+from benchmarks.store.store import Store
 from senm.data.pool import ArrayImages, Images
-from senm.errors import MachineError, TrainingError
+from senm.support.errors import MachineError, TrainingError
 
 FIT = Step("fit", "fit", {})
 SAMPLE = Step("sample", "sample", {}, inputs={"model": FIT})

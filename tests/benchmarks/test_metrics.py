@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.metrics import METRICS, get
 from benchmarks.metrics.distribution import png_grey
-from senm.errors import DataError, UsageError
+from senm.support.errors import DataError, UsageError
 
 DATA = Path(__file__).parents[1] / "data"
 VECTORS = {v["id"]: v for v in json.loads((DATA / "metric_vectors.json").read_text())["vectors"]}

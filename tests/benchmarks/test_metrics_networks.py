@@ -13,7 +13,7 @@ import torch
 from benchmarks.metrics import METRICS, Unavailable, fid, lpips
 from benchmarks.metrics.random_features import WINDOW, random_features
 from benchmarks.metrics.weights import PUBLISHED, check
-from senm.errors import CheckpointError, DataError, MachineError
+from senm.support.errors import CheckpointError, DataError, MachineError
 
 DATA = Path(__file__).parents[1] / "data"
 VECTORS = {v["id"]: v for v in json.loads((DATA / "metric_vectors.json").read_text())["vectors"]}

@@ -8,7 +8,7 @@ from scipy.ndimage import correlate1d
 
 from benchmarks.metrics import METRICS
 from benchmarks.metrics.residual import correlations, variance_curve
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 
 def clean_images(seed: int = 0, count: int = 4, side: int = 64) -> np.ndarray:

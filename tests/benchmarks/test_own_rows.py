@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import baselines
-from benchmarks.extra_rows import slug
+from benchmarks.planning.extra_rows import slug
 from benchmarks.run import main
 from senm.data.images import write_png
 from tests.benchmarks.tiny import noisy, write_tiny

@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmarks.plain import PlainSeNMVAE
+from benchmarks.profiling.plain import PlainSeNMVAE
 from senm.checkpoint import SEMI_NAMES, rename
 from senm.config import NetworkSettings
 from senm.model import SeNMVAE

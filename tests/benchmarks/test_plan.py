@@ -7,20 +7,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from baselines.weights import Found, release
-from benchmarks import frechet
-from benchmarks.assemble import _row
-from benchmarks.datasets import ROLES, Data, fits, parse
-from benchmarks.deviations import deviations
-from benchmarks.options import Options
-from benchmarks.plan import Plan, Planner, RowPlan, limited, settings_of
-from benchmarks.record import Cell
-from benchmarks.scale import scale
-from benchmarks.session import prepare
-from benchmarks.step import closure
+from baselines.published.weights import Found, release
+from benchmarks.metrics import chosen as frechet
+from benchmarks.judging.assemble import _row
+from benchmarks.data.datasets import ROLES, Data, fits, parse
+from benchmarks.planning.deviations import deviations
+from benchmarks.core.options import Options
+from benchmarks.planning.plan import Plan, Planner, RowPlan, limited, settings_of
+from benchmarks.core.record import Cell
+from benchmarks.core.scale import scale
+from benchmarks.cli.session import prepare
+from benchmarks.core.step import closure
 from benchmarks.tables import NAMES, Mix, table
-from senm.errors import SettingsError, UsageError
-from senm.progress import NullProgress
+from senm.support.errors import SettingsError, UsageError
+from senm.support.progress import NullProgress
 
 BIG = Data("sidd", "f", dict(zip(ROLES, (96_000, 48_000, 48_000, 96_000, 1280, 1280), strict=True)))
 SMALL = Data("embedded", "g", dict(zip(ROLES, (20, 12, 12, 20, 6, 0), strict=True)), {10: 2, 96: 8, 960: 20})
@@ -49,7 +49,7 @@ def test_the_default_lambda_of_figure_7_is_the_training_of_table_1() -> None:
 
 
 def test_every_table_plans_and_every_printed_row_is_there() -> None:
-    from benchmarks.compare import printed
+    from benchmarks.judging.compare import printed
 
     for name in NAMES:
         plan = plans(name)
@@ -59,7 +59,7 @@ def test_every_table_plans_and_every_printed_row_is_there() -> None:
 
 
 def test_columns_of_the_tables_are_those_of_the_printed_cells_in_an_accepted_convention() -> None:
-    from benchmarks.compare import printed
+    from benchmarks.judging.compare import printed
 
     for name in NAMES:
         columns = {column.id: column for column in table(name).columns}
@@ -117,7 +117,7 @@ def test_a_row_is_filled_by_checkpoints_only_if_no_training_is_left() -> None:
 
 
 def test_published_weights_fill_a_quoted_row() -> None:
-    release = SimpleNamespace(name="restormer-sidd", file="real_denoising.pth", maker="baselines.pretrained:Restormer")
+    release = SimpleNamespace(name="restormer-sidd", file="real_denoising.pth", maker="baselines.published.pretrained:Restormer")
     found = SimpleNamespace(release=release, sha256="ab", path="there")
     plan = plans("table3", weights={("table3", "restormer"): found})
     assert row(plan, "restormer").filled == "released weights"
@@ -173,10 +173,10 @@ def test_a_metric_is_measured_once_its_weights_are_there(tmp_path: Path, monkeyp
 
 def test_keys_follow_the_code_that_measures_and_the_code_that_reads_published_weights() -> None:
     measured = closure(row(plans("table4"), "esrgan").evaluations["restoration"].sources)
-    wanted = {"benchmarks.measure", "benchmarks.metrics", "benchmarks.steps", "benchmarks.metrics.pairwise"}
+    wanted = {"benchmarks.running.measure", "benchmarks.metrics", "benchmarks.running.steps", "benchmarks.metrics.pairwise"}
     assert wanted <= set(measured)
     found = Found(release("c2n-sidd"), Path("there"), "ab")
-    assert "baselines.c2n" in closure(Planner(SMALL, scale("smoke")).published(found).sources)
+    assert "baselines.noise.c2n.model" in closure(Planner(SMALL, scale("smoke")).published(found).sources)
 
 
 def test_the_frechet_distance_is_the_one_that_can_be_computed() -> None:

@@ -4,15 +4,16 @@ import json
 
 import pytest
 
-from benchmarks import download as downloads
-from benchmarks import prepare as command
-from benchmarks import published, run
-from benchmarks.datasets import load, parse
-from benchmarks.published import Published
-from benchmarks.store import Store
+from benchmarks.data import download as downloads
+from benchmarks.data import prepare as command
+from benchmarks import run
+from benchmarks.data import published
+from benchmarks.data.datasets import load, parse
+from benchmarks.data.published import Published
+from benchmarks.store.store import Store
 from senm.data.prepared import PreparedData
-from senm.errors import DataError, UsageError
-from senm.progress import NullProgress
+from senm.support.errors import DataError, UsageError
+from senm.support.progress import NullProgress
 from tests import fixtures_official as fx
 
 

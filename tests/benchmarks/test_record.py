@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.record import VERSION, EvaluationRecord, Measurement, Provenance, read, without_time
-from senm.errors import DataError
+from benchmarks.core.record import VERSION, EvaluationRecord, Measurement, Provenance, read, without_time
+from senm.support.errors import DataError
 
 VERSION_1: dict[str, Any] = {
     "version": 1,
@@ -103,6 +103,6 @@ def test_only_time_fields_are_dropped_and_only_in_provenance() -> None:
 
 
 def read_version_1() -> EvaluationRecord:
-    from benchmarks.record import MIGRATIONS
+    from benchmarks.core.record import MIGRATIONS
 
     return EvaluationRecord.model_validate({**MIGRATIONS[1](VERSION_1), "version": 2})

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.released import by_identity, export, locate
-from benchmarks.step import Step
-from benchmarks.steps import Bench, release
-from benchmarks.store import Store
-from senm.errors import DataError, UsageError
+from benchmarks.store.released import by_identity, export, locate
+from benchmarks.core.step import Step
+from benchmarks.running.steps import Bench, release
+from benchmarks.store.store import Store
+from senm.support.errors import DataError, UsageError
 
 FIT = Step("fit", "train it", {"system": "c2n", "steps": 3})
 
@@ -66,7 +66,7 @@ def test_half_precision_keeps_what_is_no_float_and_halves_the_rest(tmp_path: Pat
     import torch
     from safetensors.torch import load_file, save_file
 
-    from benchmarks.released import _halve
+    from benchmarks.store.released import _halve
 
     save_file({"a": torch.full((3,), 0.1), "n": torch.tensor([7])}, tmp_path / "model.safetensors")
     _halve(tmp_path)
@@ -75,10 +75,10 @@ def test_half_precision_keeps_what_is_no_float_and_halves_the_rest(tmp_path: Pat
 
 
 def test_each_training_of_a_plan_has_one_name() -> None:
-    from benchmarks.datasets import ROLES, Data
-    from benchmarks.plan import Plan, Planner
-    from benchmarks.released import names
-    from benchmarks.scale import scale
+    from benchmarks.data.datasets import ROLES, Data
+    from benchmarks.planning.plan import Plan, Planner
+    from benchmarks.store.released import names
+    from benchmarks.core.scale import scale
     from benchmarks.tables import table
 
     data = Data("embedded", "f", dict(zip(ROLES, (20, 12, 12, 20, 6, 0), strict=True)))

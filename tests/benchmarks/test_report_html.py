@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from benchmarks.record import TableResult
+from benchmarks.core.record import TableResult
 from benchmarks.report.context import ReportContext, collect, read_log, sweeps
 from benchmarks.report.history import history
 from benchmarks.report.html import page, write_html
@@ -16,7 +16,7 @@ from benchmarks.report.profiles import profile_view
 from benchmarks.report.strips import save_strip
 from benchmarks.report.view import table_view
 from benchmarks.tables import NAMES
-from senm.errors import DataError
+from senm.support.errors import DataError
 from tests.benchmarks.report_cases import PLANTED, context, profile, result, results, strips
 
 VOID = {"meta", "link", "img", "input", "br"}

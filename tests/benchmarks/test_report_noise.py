@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.report.curves import families, quantities
 from benchmarks.report.noise_stats import noise_stats, total_variation
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 
 def pairs(make, count=3, side=128, seed=0):

@@ -22,7 +22,7 @@ from benchmarks.report.strips import (
     residual_image,
     save_strip,
 )
-from senm.errors import DataError
+from senm.support.errors import DataError
 from tests.benchmarks.report_cases import PLANTED, camera_noise, photograph, strips
 
 

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from benchmarks.record import Cell, ClaimResult, Column, Row, TableResult
+from benchmarks.core.record import Cell, ClaimResult, Column, Row, TableResult
 from benchmarks.report.terminal import number, show
 from benchmarks.report.text import comma_separated, latex, markdown
 

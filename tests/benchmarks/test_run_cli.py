@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import session
-from benchmarks.execute import Outcome
-from benchmarks.options import Options
-from benchmarks.record import Cell, TableResult
+from benchmarks.cli import session
+from benchmarks.running.runner import Outcome
+from benchmarks.core.options import Options
+from benchmarks.core.record import Cell, TableResult
 from benchmarks.run import main
 from tests.benchmarks.tiny import write_tiny
 
@@ -193,7 +193,7 @@ def test_an_interrupt_says_how_to_go_on(run: Run, place: Path, monkeypatch: pyte
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("benchmarks.session.run", stop)
+    monkeypatch.setattr("benchmarks.cli.session.run", stop)
     code, _, err = run(*smoke(place))
     assert code == 130 and "run the same command again" in err
 
@@ -228,9 +228,9 @@ def test_help_needs_no_heavy_library() -> None:
 def test_released_networks_stand_in_for_trainings_at_the_same_scale(
     finished: Path, place: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from benchmarks import scale as scales
+    from benchmarks.core import scale as scales
 
-    monkeypatch.setattr("benchmarks.released.ROOT", tmp_path)
+    monkeypatch.setattr("benchmarks.store.released.ROOT", tmp_path)
     words = ["table1", "--scale", "smoke", "--data", f"folder:{place / 'tiny'}", "--rows", "gaussian"]
     code, out, _ = run("store", "release", *words)
     assert code == 0 and "table1-gaussian-noise-0" in out and "table1-gaussian-restorer-0" in out

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import sampler_profile
-from benchmarks.environment import peak_mib
-from benchmarks.profile_arms import Case, make_network
-from benchmarks.profile_parts import counted, part_modules
-from benchmarks.profile_quality import differences, flops_per_pixel, on_meta
-from benchmarks.profile_timing import race, spread
-from senm.errors import MachineError, UsageError
+from benchmarks.profiling import profiler as sampler_profile
+from benchmarks.core.environment import peak_mib
+from benchmarks.profiling.arms import Case, make_network
+from benchmarks.profiling.parts import counted, part_modules
+from benchmarks.profiling.quality import differences, flops_per_pixel, on_meta
+from benchmarks.profiling.timing import race, spread
+from senm.support.errors import MachineError, UsageError
 
 CPU = torch.device("cpu")
 TINY = Case("senm", "smoke", 1, 16)
@@ -80,7 +80,7 @@ def test_differences_name_what_an_arm_costs() -> None:
 def test_record_tables_and_plots(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                  capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sampler_profile, "CPU_SIZES", {"smoke": (1, 16, 8)})
-    monkeypatch.setattr("benchmarks.profile_timing.peaks", lambda device: {"conv_float32": 0.1})
+    monkeypatch.setattr("benchmarks.profiling.timing.peaks", lambda device: {"conv_float32": 0.1})
     monkeypatch.setattr(sampler_profile.Session, "memory", lambda self: [])
     arguments = ["--model", model, "--scale", "smoke", "--rounds", "1", "--out", str(tmp_path)]
     assert sampler_profile.main(arguments) == 0
@@ -99,7 +99,7 @@ def test_record_tables_and_plots(model: str, tmp_path: Path, monkeypatch: pytest
 
 def test_the_memory_of_a_process_is_its_own() -> None:
     held = np.ones(64 * 2**20, np.float32)  # 256 MiB that the child must not count
-    code = "from benchmarks.environment import peak_mib; print(peak_mib())"
+    code = "from benchmarks.core.environment import peak_mib; print(peak_mib())"
     child = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
     assert held.nbytes / 2**20 < peak_mib() and 5 < child < 200
 
@@ -111,7 +111,7 @@ def test_a_part_that_fails_is_recorded_and_the_rest_goes_on(tmp_path: Path, monk
     for part in ("arms", "parts", "memory"):
         monkeypatch.setattr(sampler_profile.Session, part, broken)
     monkeypatch.setattr(sampler_profile.Session, "training", lambda self: [])
-    monkeypatch.setattr("benchmarks.profile_timing.peaks", lambda device: {})
+    monkeypatch.setattr("benchmarks.profiling.timing.peaks", lambda device: {})
     assert sampler_profile.main(["--scale", "smoke", "--out", str(tmp_path)]) == 0
     record = json.loads((tmp_path / "profile.json").read_text())
     assert [item["name"] for item in record["failures"]] == ["arms", "parts", "memory"]

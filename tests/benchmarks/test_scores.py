@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scores import Score, add, known_scores, read_scores
-from senm.errors import DataError, UsageError
+from benchmarks.servers.scores import Score, add, known_scores, read_scores
+from senm.support.errors import DataError, UsageError
 
 GOOD = Score(
     table="table2", row="senm-10", column="bench-psnr", value=37.5, date="2026-05-04", source="the server's page"

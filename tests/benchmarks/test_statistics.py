@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.differences import compare_files, compare_records
-from benchmarks.record import EvaluationRecord, Measurement, TableResult
-from benchmarks.statistics import interval, mean_and_spread, paired, sign_flip_p
-from senm.errors import DataError, UsageError
+from benchmarks.judging.differences import compare_files, compare_records
+from benchmarks.core.record import EvaluationRecord, Measurement, TableResult
+from benchmarks.core.statistics import interval, mean_and_spread, paired, sign_flip_p
+from senm.support.errors import DataError, UsageError
 
 
 def test_spread_is_the_sample_standard_deviation() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import step as step_module
-from benchmarks.step import Step, closure, source_digest, unique
+from benchmarks.core import step as step_module
+from benchmarks.core.step import Step, closure, source_digest, unique
 
-FIT = Step("fit", "train it", {"system": "c2n", "steps": 3}, 0, sources=("baselines.gaussian",))
+FIT = Step("fit", "train it", {"system": "c2n", "steps": 3}, 0, sources=("baselines.noise.gaussian",))
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ FIT = Step("fit", "train it", {"system": "c2n", "steps": 3}, 0, sources=("baseli
         replace(FIT, params={"system": "c2n", "steps": 4}),
         replace(FIT, seed=1),
         replace(FIT, inputs={"data": FIT}),
-        replace(FIT, sources=("baselines.dncnn",)),
+        replace(FIT, sources=("baselines.restorers.dncnn",)),
         replace(FIT, released="ab"),
     ],
 )
@@ -40,7 +40,7 @@ def test_an_input_changes_all_keys_downstream() -> None:
 
 
 def test_a_released_checkpoint_keeps_the_identity_but_not_the_key() -> None:
-    stand_in = replace(FIT, released="ab", sources=("benchmarks.steps",))
+    stand_in = replace(FIT, released="ab", sources=("benchmarks.running.steps",))
     assert stand_in.identity == FIT.identity
     assert stand_in.key != FIT.key
     assert replace(FIT, seed=1).identity != FIT.identity
@@ -68,12 +68,12 @@ def test_the_digest_sees_code_and_not_comments(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_closure_follows_lazy_imports_but_not_the_settings_and_the_map_of_names() -> None:
-    found = closure(("baselines.dncnn",))
-    assert {"baselines.dncnn", "baselines.training", "senm.seeding"} <= set(found)
-    assert not {"baselines", "senm.config", "senm.errors"} & set(found)
+    found = closure(("baselines.restorers.dncnn",))
+    assert {"baselines.restorers.dncnn", "baselines.fitting.training", "senm.support.seeding"} <= set(found)
+    assert not {"baselines", "senm.config", "senm.support.errors"} & set(found)
 
 
 def test_measuring_is_no_part_of_a_training() -> None:
     assert not [
-        name for name in closure(("benchmarks.steps", "baselines.dncnn")) if name.startswith("benchmarks.metrics")
+        name for name in closure(("benchmarks.running.steps", "baselines.restorers.dncnn")) if name.startswith("benchmarks.metrics")
     ]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import artefact
-from benchmarks.store import Store
-from senm.errors import DataError, UsageError
+from benchmarks.store.store import artefact
+from benchmarks.store.store import Store
+from senm.support.errors import DataError, UsageError
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.store import Store
-from senm.errors import MachineError
+from benchmarks.store.store import Store
+from senm.support.errors import MachineError
 from tests.benchmarks.test_store import FakeStep, fill
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +112,7 @@ def test_a_missing_permission_elsewhere_is_not_blamed_on_the_store(tmp_path: Pat
 
 WORKER = """
 import sys, time, pathlib
-from benchmarks.store import Store
+from benchmarks.store.store import Store
 from tests.benchmarks.test_store import FakeStep
 root, seconds, journal = pathlib.Path(sys.argv[1]), float(sys.argv[2]), pathlib.Path(sys.argv[3])
 def work(folder):

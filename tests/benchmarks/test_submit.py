@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import submit
+from benchmarks.servers import files as submit
 from senm.data.pool import ArrayImages
-from senm.errors import DataError
-from senm.seeding import rng
+from senm.support.errors import DataError
+from senm.support.seeding import rng
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.tables import NAMES, Mix, table
-from senm.errors import UsageError
+from senm.support.errors import UsageError
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -23,7 +23,7 @@ def test_ids_are_unique_and_metrics_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_system_of_a_row_can_be_had(name: str) -> None:
-    from benchmarks.systems import get
+    from benchmarks.core.systems import get
 
     for row in table(name).rows:
         for part in (row.noise, row.restorer):

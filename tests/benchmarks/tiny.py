@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from senm.data.prepared import PreparedData, PreparedWriter
-from senm.seeding import rng
+from senm.support.seeding import rng
 
 
 def photograph(name: str, side: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from ci import crash_test, measure, mutation_test
 from ci.crash_test import Run, differences
 from ci.defects import DEFECTS, Defect
 from ci.mutation_test import Caught, first_failure, plant, report
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 

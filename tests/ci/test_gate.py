@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.record import Cell, Column, GoldenRecord, Row, SpeedCase, SpeedRecord, TableResult, read
+from benchmarks.core.record import Cell, Column, GoldenRecord, Row, SpeedCase, SpeedRecord, TableResult, read
 from ci import gate
 from ci.accepted import AcceptedTable, Margin, margins
 from ci.judge import series_problem
@@ -144,7 +144,7 @@ def test_empty_measurements_fail(bench: Bench, capsys: pytest.CaptureFixture[str
     ):
         cells = (good.cells[0].model_copy(update=change), *good.cells[1:])
         record = good.model_copy(update={"cells": cells})
-        from benchmarks.record import without_time
+        from benchmarks.core.record import without_time
         from ci.accepted import AcceptedTable
         from ci.judge import judge_table
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import environment, golden
+from benchmarks.core import environment
+from ci import golden
 
 
 def test_numbers_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:

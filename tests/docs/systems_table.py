@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import baselines
-from baselines.quoted import QUOTED
-from baselines.weights import RELEASES
+from baselines.published.quoted import QUOTED
+from baselines.published.weights import RELEASES
 
 LABELS = {
     "senm-vae": "SeNM-VAE, semi-supervised", "senm-paired": "SeNM-VAE, fully paired", "c2n": "C2N",

@@ -14,7 +14,7 @@ import typer
 
 from benchmarks import run
 from senm import __main__ as own
-from senm.errors import UsageError
+from senm.support.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 PASSED_ON = ("prepare", "doctor", "profile", "throughput")

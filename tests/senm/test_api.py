@@ -9,9 +9,9 @@ import torch
 import senm
 from senm.config import PAIRED_SMOKE, SHORT, SMOKE
 from senm.data.images import write_png
-from senm.errors import DataError, MachineError, SettingsError, UsageError
-from senm.tensorboard import VARIABLE
-from senm.trained import Trained
+from senm.support.errors import DataError, MachineError, SettingsError, UsageError
+from senm.training.tensorboard import VARIABLE
+from senm.sampling.trained import Trained
 from tests.senm.test_train import domains
 
 TINY = SMOKE.but(train={"iterations": 1}, level="measured")
@@ -46,7 +46,7 @@ def test_sampling_stays_where_the_model_is(semi: Trained, monkeypatch: pytest.Mo
         seen.append(torch.device(str(device)).type)
         raise MachineError("seen enough")
 
-    monkeypatch.setattr("senm.sample.Engine", engine)
+    monkeypatch.setattr("senm.sampling.sampler.Engine", engine)
     semi.network.to("meta")
     for options in ({}, {"device": "cpu"}):
         with pytest.raises(MachineError, match="seen enough"):
@@ -71,7 +71,7 @@ def test_a_negative_tile_is_refused_in_denoising(semi: Trained) -> None:
     ("cuda:7", 0, "not available"), ("cuda:7", 2, "a number below 2"), ("cuda:2", 2, "a number below 2"),
 ])
 def test_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch, device: str, count: int, sentence: str) -> None:
-    from senm.device import torch_device
+    from senm.support.device import torch_device
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
@@ -80,7 +80,7 @@ def test_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch, device: str
 
 
 def test_devices_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    from senm.device import torch_device
+    from senm.support.device import torch_device
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

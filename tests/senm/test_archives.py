@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from senm.data import archives
-from senm.errors import DataError, MachineError
+from senm.data.formats import archives
+from senm.support.errors import DataError, MachineError
 
 
 def pack(path, members):

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from senm.data import bicubic
-from senm.errors import UsageError
+from senm.data.formats import bicubic
+from senm.support.errors import UsageError
 
 VECTORS = np.load(Path(__file__).parents[1] / "data" / "bicubic_vectors.npz")
 

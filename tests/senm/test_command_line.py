@@ -10,8 +10,8 @@ import senm
 from senm.__main__ import main
 from senm.config import SMOKE
 from senm.data.images import write_png
-from senm.tensorboard import VARIABLE
-from senm.trained import Trained
+from senm.training.tensorboard import VARIABLE
+from senm.sampling.trained import Trained
 
 FAST = ["--preset", "smoke", "--set", "train.iterations=1"]
 
@@ -103,7 +103,7 @@ def test_what_the_system_refuses_is_a_sentence(
     def refuse(*args: object, **kwargs: object) -> None:
         raise OSError(number, "no", "log.jsonl")
 
-    monkeypatch.setattr("senm.trained.Trained.load", refuse)
+    monkeypatch.setattr("senm.sampling.trained.Trained.load", refuse)
     assert main(words("sample --model model --clean CLEAN --out o")) == 4
     said = capsys.readouterr().err
     assert said.startswith("error: log.jsonl: no") and mend in said
@@ -113,7 +113,7 @@ def test_other_errors_of_the_system_are_not_hidden(here: Path, monkeypatch: pyte
     def broken(*args: object, **kwargs: object) -> None:
         raise OSError(errno.EIO, "no")
 
-    monkeypatch.setattr("senm.trained.Trained.load", broken)
+    monkeypatch.setattr("senm.sampling.trained.Trained.load", broken)
     with pytest.raises(OSError, match="no"):
         main(words("sample --model model --clean CLEAN --out o"))
 

@@ -16,7 +16,7 @@ from senm.config import (
     preset,
     source_of,
 )
-from senm.errors import SettingsError
+from senm.support.errors import SettingsError
 
 
 def test_unknown_key_names_the_nearest() -> None:
@@ -61,7 +61,7 @@ def test_settings_that_no_network_can_be_trained_with_are_refused(
     (PAIRED_SMOKE, {"network": {"nf": 6}}),
 ])
 def test_the_smallest_settings_make_a_step(settings: Settings, change: dict) -> None:
-    from senm.train import Training
+    from senm.training.train import Training
     from tests.senm.test_train import domains
 
     logged = Training(settings.but(**change), domains(), seed=0).run_step()

@@ -11,7 +11,7 @@ import torch
 from senm.data import ArrayImages, Domains, DomainSampler, FileImages, Images, Pairs, RaggedImages, write_png
 from senm.data.crops import CropReader, Positions, augment, random_crops
 from senm.data.pool import empty_images, empty_pairs
-from senm.errors import DataError, UsageError
+from senm.support.errors import DataError, UsageError
 
 RNG = np.random.default_rng(2)
 PAIRED, SOURCE, TARGET = (RNG.integers(0, 64, (5, 20, 24, 3), dtype=np.uint8) + np.uint8(64 * k) for k in range(3))

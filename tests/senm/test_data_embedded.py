@@ -10,7 +10,7 @@ import pytest
 
 from senm.data import PreparedData, embedded
 from senm.data.camera import Camera, Exposure
-from senm.errors import DataError, UsageError
+from senm.support.errors import DataError, UsageError
 
 
 @pytest.fixture(scope="module")

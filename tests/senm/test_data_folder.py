@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senm.data import PreparedData, folder, read_rgb, write_png
-from senm.data.folder import Cutting
-from senm.errors import DataError, UsageError
+from senm.data import PreparedData, read_rgb, write_png
+from senm.data.formats import folder
+from senm.data.formats.folder import Cutting
+from senm.support.errors import DataError, UsageError
 
 CUTTING = Cutting(crop=64, crops=4, validation_crops=2)
 SIZES = [(80, 70), (64, 96), (75, 75), (90, 64), (66, 66), (70, 71), (100, 64), (64, 64)]

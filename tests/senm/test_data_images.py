@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from senm.data import images
-from senm.errors import DataError, MachineError
+from senm.support.errors import DataError, MachineError
 
 RGB = np.random.default_rng(0).integers(0, 256, (13, 17, 3), dtype=np.uint8)
 

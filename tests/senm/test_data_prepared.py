@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from senm.data import ArrayImages, FileImages, Pairs, PreparedData, PreparedWriter, RaggedImages, write_png
-from senm.errors import DataError, MachineError, UsageError
+from senm.support.errors import DataError, MachineError, UsageError
 
 ARRAY = np.random.default_rng(1).integers(0, 256, (6, 8, 10, 3), dtype=np.uint8)
 RAGGED = [np.full((3 + i, 5 + 2 * i, 3), i, np.uint8) for i in range(4)]

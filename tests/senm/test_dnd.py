@@ -4,9 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from senm.data import dnd
-from senm.data.matfiles import read_mat_sample
-from senm.errors import DataError
+from senm.data.formats import dnd
+from senm.data.formats.matfiles import read_mat_sample
+from senm.support.errors import DataError
 from tests import fixtures_official as fx
 
 SHAPE = dnd.DndShape(photos=2, boxes=3, size=32)

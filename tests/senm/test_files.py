@@ -13,8 +13,8 @@ from senm.data.domains import Domains
 from senm.data.images import write_png
 from senm.data.mapped import mapped
 from senm.data.pool import ArrayImages, FileImages, Pairs
-from senm.errors import CheckpointError, MachineError
-from senm.files import writable, write_atomically
+from senm.support.errors import CheckpointError, MachineError
+from senm.support.files import writable, write_atomically
 
 
 def photographs(folder: Path, shift: int = 0, count: int = 3) -> FileImages:

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 
 from senm.config import PAPER, LossSettings, NetworkSettings, PairedModelSettings, PairedNetworkSettings
 from senm.data.domains import Batch
-from senm.errors import CheckpointError, MachineError
+from senm.support.errors import CheckpointError, MachineError
 from senm.level import LevelNet, measured_level
 from senm.losses import Critic, Draws, annealing, auxiliary_scale, paired_terms, relativistic, semi_terms
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
-from senm.perceptual import ALEXNET, Perceptual
-from senm.train import split
+from senm.training.perceptual import ALEXNET, Perceptual
+from senm.training.train import split
 
 from .test_model import SMALL, awake, batch_of, draws_for
 
@@ -153,7 +153,7 @@ def test_perceptual_term_needs_weights_and_its_range_matters(tmp_path, monkeypat
     torch.save(alexnet(weights=None).state_dict(), tmp_path / ALEXNET)
     with pytest.raises(CheckpointError, match=r"has sha256 .*expected: 7be5be79"):
         Perceptual(True)
-    monkeypatch.setattr("senm.perceptual.ALEXNET_SHA256", "")
+    monkeypatch.setattr("senm.training.perceptual.ALEXNET_SHA256", "")
     a, b = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
     one, two = Perceptual(False), Perceptual(True)
     assert one(a, b).shape == (2,) and float(one(a, a).abs().max()) == 0

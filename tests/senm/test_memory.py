@@ -7,7 +7,7 @@ import pytest
 
 PROBE = """
 import resource, torch
-from senm.memory import bounded_memory, keep_freed_memory
+from senm.sampling.memory import bounded_memory, keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

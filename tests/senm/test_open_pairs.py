@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senm.data import folder, open_pairs
-from senm.errors import DataError, UsageError
+from senm.data.formats import folder
+from senm.data.formats import open_pairs
+from senm.support.errors import DataError, UsageError
 from tests import fixtures_official as fx
 
 CUTTING = folder.Cutting(crop=64, crops=3, validation_crops=2)

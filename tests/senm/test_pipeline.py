@@ -9,9 +9,9 @@ from senm.config import SMOKE
 from senm.data.images import read_rgb, write_png
 from senm.data.pool import ArrayImages, Images
 from senm.data.prepared import PreparedData
-from senm.errors import DataError, MachineError, UsageError
+from senm.support.errors import DataError, MachineError, UsageError
 from senm.model import SeNMVAE
-from senm.pipeline import (
+from senm.sampling.pipeline import (
     PLAN,
     denoise_folder,
     fingerprint,
@@ -20,7 +20,7 @@ from senm.pipeline import (
     sample_to_folder,
     sample_to_prepared,
 )
-from senm.trained import Trained
+from senm.sampling.trained import Trained
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 10, 3), dtype=np.uint8)
 CLEAN = ArrayImages(PIXELS, [f"photo{i}" for i in range(6)])
@@ -168,7 +168,7 @@ def test_prepared_store_holds_the_pairs(tmp_path: Path) -> None:
 
 
 def test_prepared_store_resumes_by_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("senm.pipeline.CHUNK", 2)
+    monkeypatch.setattr("senm.sampling.pipeline.CHUNK", 2)
     with pytest.raises(RuntimeError, match="power cut"):
         sample_to_prepared(Inverter(breaks_after=5), CLEAN, tmp_path / "made", plan={"seed": 0})
     assert not (tmp_path / "made").exists()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from senm.progress import LineProgress, NullProgress, RichProgress, console_progress, duration
+from senm.support.progress import LineProgress, NullProgress, RichProgress, console_progress, duration
 
 
 class Clock:

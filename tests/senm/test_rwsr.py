@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senm.data import bicubic, rwsr
-from senm.errors import DataError, UsageError
+from senm.data.formats import bicubic
+from senm.data.formats import rwsr
+from senm.support.errors import DataError, UsageError
 from tests import fixtures_official as fx
 
 SIZES = rwsr.RwsrSizes(validation=12, paired=10)

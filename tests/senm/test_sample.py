@@ -8,13 +8,13 @@ import torch
 
 from senm.config import NetworkSettings, PairedNetworkSettings
 from senm.data.pool import ArrayImages, RaggedImages
-from senm.engine import Engine
-from senm.errors import MachineError, SettingsError
+from senm.sampling.engine import Engine
+from senm.support.errors import MachineError, SettingsError
 from senm.model import SeNMVAE
-from senm.noise import cell_noise, image_noise
+from senm.sampling.noise import cell_noise, image_noise
 from senm.paired import PairedVAE
-from senm.sample import batches, by_tiles, denoise_image, denoised, sample_images, sample_tiled, to_uint8
-from senm.tiling import automatic_side, budget, overlap, receptive_radius, tiles
+from senm.sampling.sampler import batches, by_tiles, denoise_image, denoised, sample_images, sample_tiled, to_uint8
+from senm.sampling.tiling import automatic_side, budget, overlap, receptive_radius, tiles
 
 
 def lively(network):
@@ -128,7 +128,7 @@ def test_tiles_cover_every_pixel_once() -> None:
 
 
 def test_a_window_of_noise_is_a_part_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("senm.noise.CELL", 8)
+    monkeypatch.setattr("senm.sampling.noise.CELL", 8)
     whole = cell_noise(3, (21, 30), ("seed", "name"), torch.device("cpu"))
     part = cell_noise(3, (21, 30), ("seed", "name"), torch.device("cpu"), (5, 7, 14, 20))
     torch.testing.assert_close(part, whole[5:19, 7:27], rtol=0, atol=0)
@@ -224,7 +224,7 @@ def test_denoising_in_tiles_agrees_in_8_bits(size: tuple[int, int], monkeypatch:
     difference = denoise_image(BOLD, image, 32).astype(int) - whole
     assert whole.std() > 20 and abs(difference).max() <= 1 and (difference != 0).mean() < 1e-2
     np.testing.assert_array_equal(denoise_image(BOLD, image), whole)
-    monkeypatch.setattr("senm.tiling.PIXELS", {"cpu": 300})
+    monkeypatch.setattr("senm.sampling.tiling.PIXELS", {"cpu": 300})
     cut = denoise_image(BOLD, image).astype(int)
     assert automatic_side(BOLD, "cpu", *size) == (2 if size == (81, 103) else None)
     assert abs(cut - whole).max() <= 1

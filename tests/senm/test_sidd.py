@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senm.data import sidd, splits
+from senm.data.formats import sidd
+from senm.data.formats import splits
 from senm.data.prepared import PreparedData
-from senm.data.sidd_blocks import BlockShape
-from senm.errors import DataError, UsageError
+from senm.data.formats.sidd_blocks import BlockShape
+from senm.support.errors import DataError, UsageError
 from tests import fixtures_official as fx
 
 SIZES = sidd.SiddSizes(pairs=6, blocks=BlockShape(2, 4, 32))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from senm.config import PAIRED_SMOKE
-from senm.errors import MachineError
-from senm.tensorboard import VARIABLE, Writer, observer
-from senm.train import Training
+from senm.support.errors import MachineError
+from senm.training.tensorboard import VARIABLE, Writer, observer
+from senm.training.train import Training
 from tests.senm.test_train import TINY, domains, same
 
 

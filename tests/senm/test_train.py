@@ -11,10 +11,10 @@ from senm.checkpoint import load_state, save_state
 from senm.config import AUTHORS, PAIRED_SMOKE, PAPER, SMOKE, NoiseModelSettings
 from senm.data.domains import Domains
 from senm.data.pool import ArrayImages, Pairs
-from senm.errors import CheckpointError, DataError, MachineError, TrainingError
-from senm.files import only_one
-from senm.health import MOST_SETBACKS
-from senm.train import LOG, STATE, Training, learning_rate
+from senm.support.errors import CheckpointError, DataError, MachineError, TrainingError
+from senm.support.files import only_one
+from senm.training.health import MOST_SETBACKS
+from senm.training.train import LOG, STATE, Training, learning_rate
 
 TINY = SMOKE.but(train={"iterations": 8, "batch": 5, "milestones": (4, 6), "checkpoint_every": 3, "log_every": 1})
 

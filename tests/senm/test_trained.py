@@ -14,8 +14,8 @@ import senm
 from senm.__main__ import changes, main
 from senm.config import PAIRED_SMOKE, SMOKE
 from senm.data.levelled import levelled
-from senm.errors import CheckpointError, DataError, MachineError, UsageError
-from senm.trained import Trained
+from senm.support.errors import CheckpointError, DataError, MachineError, UsageError
+from senm.sampling.trained import Trained
 
 from .test_model import awake
 from .test_train import domains
@@ -71,7 +71,7 @@ def test_sampling_stays_on_the_device_of_the_network(semi: Trained, monkeypatch:
 
 @pytest.mark.parametrize(("count", "used"), [(0, 0), (7, 7), (1023, 1023), (1024, 512), (1600, 534)])
 def test_levels_are_measured_on_all_pairs_or_on_enough(count: int, used: int) -> None:
-    from senm.trained import spread
+    from senm.sampling.trained import spread
 
     assert len(spread(count)) == used
 

@@ -24,19 +24,19 @@ from baselines.base import (
     to_image,
     to_tensor,
 )
-from baselines.c2n_networks import Critic, Generator
-from baselines.loop import Guard, identity, run_loop
-from baselines.pairs import UnpairedSampler
-from senm import seeding
+from baselines.noise.c2n.networks import Critic, Generator
+from baselines.fitting.loop import Guard, identity, run_loop
+from baselines.fitting.pairs import UnpairedSampler
+from senm.support import seeding
 from senm.checkpoint import read_state_dict
 from senm.config import Settings
 from senm.data.digest import content
-from senm.device import torch_device
+from senm.support.device import torch_device
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains
     from senm.data.pool import Images
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 WGAN_GP = "ours: the training script was never released; the default of WGAN-GP (Gulrajani et al., 2017)"
 

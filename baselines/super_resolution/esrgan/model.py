@@ -15,20 +15,20 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.base import Capabilities, Scale
-from baselines.esrgan_parts import Discriminator, features, relativistic
-from baselines.loop import Guard, identity, run_loop
-from baselines.pairs import PairSampler
-from baselines.restorer import NetworkRestorer, RestorerSettings, weights_hash
-from baselines.training import LOSSES, TrainingSettings, learning_rate, make_optimiser, precision, tf32, train
-from senm import seeding
+from baselines.super_resolution.esrgan.parts import Discriminator, features, relativistic
+from baselines.fitting.loop import Guard, identity, run_loop
+from baselines.fitting.pairs import PairSampler
+from baselines.fitting.restorer import NetworkRestorer, RestorerSettings, weights_hash
+from baselines.fitting.training import LOSSES, TrainingSettings, learning_rate, make_optimiser, precision, tf32, train
+from senm.support import seeding
 from senm.config import Settings
 from senm.data.digest import content
 from senm.data.mapped import mapped_pairs
-from senm.device import torch_device
+from senm.support.device import torch_device
 
 if TYPE_CHECKING:
     from senm.data.pool import Pairs
-    from senm.progress import Progress
+    from senm.support.progress import Progress
 
 OTHERS = "ours: the paper says 60k steps of Adam; the value that DeFlow, LUD-VAE and RealSR share"
 START = "ours: used only where no published RRDB_PSNR_x4.pth is given"

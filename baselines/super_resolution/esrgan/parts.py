@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from senm import seeding
-from senm.errors import CheckpointError, MachineError, SettingsError
-from senm.perceptual import find_weights
+from senm.support import seeding
+from senm.support.errors import CheckpointError, MachineError, SettingsError
+from senm.training.perceptual import find_weights
 
 VGG19 = "vgg19-dcbb9e9d.pth"
 VGG19_URL = "download.pytorch.org/models/vgg19-dcbb9e9d.pth"

@@ -10,9 +10,9 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from senm.data.images import EXTENSIONS
-from senm.errors import DataError, MachineError
-from senm.files import writing_failed
-from senm.progress import NullProgress, Progress
+from senm.support.errors import DataError, MachineError
+from senm.support.files import writing_failed
+from senm.support.progress import NullProgress, Progress
 
 
 def unsafe(member: zipfile.ZipInfo) -> str:

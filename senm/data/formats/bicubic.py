@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from senm.errors import UsageError
+from senm.support.errors import UsageError
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:

@@ -15,11 +15,11 @@ import numpy as np
 
 from senm.data.cuts import Cut
 from senm.data.manifest import Source, file_sha256
-from senm.data.matfiles import container
+from senm.data.formats.matfiles import container
 from senm.data.pool import Images
 from senm.data.prepared import PreparedData, PreparedWriter
-from senm.errors import DataError
-from senm.progress import NullProgress, Progress
+from senm.support.errors import DataError
+from senm.support.progress import NullProgress, Progress
 
 KEY = "InoisySRGB"
 LICENCE = "DND, terms of the Visual Inference Lab, TU Darmstadt; see the data set's page"

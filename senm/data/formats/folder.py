@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from senm import seeding
+from senm.support import seeding
 from senm.data.checks import check_sides
 from senm.data.images import EXTENSIONS, image_size, list_images, read_rgb
 from senm.data.jobs import Job, run
 from senm.data.manifest import Source, file_sha256
 from senm.data.pool import FileImages, Pairs
 from senm.data.prepared import PreparedData, PreparedWriter
-from senm.data.splits import MEANING, check_split, paper_counts, split
-from senm.errors import DataError, UsageError, unknown
-from senm.progress import NullProgress, Progress
+from senm.data.formats.splits import MEANING, check_split, paper_counts, split
+from senm.support.errors import DataError, UsageError, unknown
+from senm.support.progress import NullProgress, Progress
 
 SUBFOLDERS = (("noisy", "clean"), ("input", "gt"), ("input", "target"), ("input_crops", "gt_crops"))
 SMALLEST = 64  # pixels: the least side of an image, and so of a crop
@@ -157,7 +157,7 @@ def prepare(root: Path | str, out: Path | str, scale: str = "short", *, noisy_su
     Args:
         root, noisy_suffix, clean_suffix: see `find_pairs`.
         scale: 'smoke', 'short' or 'paper': how many crops of what size; `cutting` overrides it.
-        split_rule: 'authors' (by crop) or 'by-photo', see `senm.data.splits`.
+        split_rule: 'authors' (by crop) or 'by-photo', see `senm.data.formats.splits`.
         seed: of all streams.
         workers: processes; None means one a core, or none for a small folder.
         name, licence: written to the manifest.

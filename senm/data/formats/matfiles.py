@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 # What scipy raises on cut or foreign bytes: it has no single error class for a broken file.

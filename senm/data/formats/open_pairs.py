@@ -1,6 +1,6 @@
 """Open sets of real camera pairs: PolyU (100 crops of 40 scenes) and CC (15 crops), 512 x 512, ``_real`` and ``_mean``.
 
-The clean side is the mean of many shots of a static scene. Both are folders of pairs, so `senm.data.folder` cuts
+The clean side is the mean of many shots of a static scene. Both are folders of pairs, so `senm.data.formats.folder` cuts
 them; what is added here is where they lie, how many they are, and which crops show the same photograph.
 """
 
@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from senm.data import folder
+from senm.data.formats import folder
 from senm.data.images import EXTENSIONS
 from senm.data.prepared import PreparedData
-from senm.errors import DataError, unknown
-from senm.progress import Progress
+from senm.support.errors import DataError, unknown
+from senm.support.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def prepare(kind: str, root: Path | str, out: Path | str, *, split_rule: str = "
 
     Raises:
         UsageError: unknown kind, scale or split rule, or `out` is something else.
-        DataError: missing or surplus pairs, foreign names, and all faults of `senm.data.folder`.
+        DataError: missing or surplus pairs, foreign names, and all faults of `senm.data.formats.folder`.
         MachineError: disk full or not writable.
     """
     allow_partial = allow_partial or scale == "smoke"

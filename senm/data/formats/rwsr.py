@@ -16,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from senm import seeding
-from senm.data.archives import extract, image_folder, origin
+from senm.support import seeding
+from senm.data.formats.archives import extract, image_folder, origin
 from senm.data.images import image_size, list_images
 from senm.data.jobs import Job, run
 from senm.data.manifest import Source
 from senm.data.prepared import PreparedData, PreparedWriter
-from senm.data.sidd_layouts import find
-from senm.data.sidd_photos import check_end
+from senm.data.formats.sidd_layouts import find
+from senm.data.formats.sidd_photos import check_end
 from senm.data.writer import PoolWriter
-from senm.errors import DataError, unknown
-from senm.progress import NullProgress, Progress
+from senm.support.errors import DataError, unknown
+from senm.support.progress import NullProgress, Progress
 
 FACTOR = 4
 PARTS = ("target", "source", "low", "high")

@@ -15,19 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from senm import seeding
-from senm.data.archives import extract, origin
+from senm.support import seeding
+from senm.data.formats.archives import extract, origin
 from senm.data.checks import check_apart
 from senm.data.jobs import Job, run, store
 from senm.data.manifest import Source, file_sha256
 from senm.data.prepared import PreparedData, PreparedWriter
-from senm.data.sidd_blocks import OFFICIAL as BLOCKS
-from senm.data.sidd_blocks import BlockShape
-from senm.data.sidd_layouts import Blocks, find, read_benchmark, read_validation, shape_there
-from senm.data.sidd_photos import Photo, find_photos, instance_folders
-from senm.data.splits import MEANING, check_split, paper_counts, split
-from senm.errors import DataError, unknown
-from senm.progress import NullProgress, Progress
+from senm.data.formats.sidd_blocks import OFFICIAL as BLOCKS
+from senm.data.formats.sidd_blocks import BlockShape
+from senm.data.formats.sidd_layouts import Blocks, find, read_benchmark, read_validation, shape_there
+from senm.data.formats.sidd_photos import Photo, find_photos, instance_folders
+from senm.data.formats.splits import MEANING, check_split, paper_counts, split
+from senm.support.errors import DataError, unknown
+from senm.support.progress import NullProgress, Progress
 
 LICENCE = "SIDD, MIT licence by its authors; see the data set's page"
 
@@ -45,7 +45,7 @@ class Cutting:
     """How the training photographs are cut and divided.
 
     Attributes:
-        split_rule: 'authors' or 'by-photo', see `senm.data.splits`.
+        split_rule: 'authors' or 'by-photo', see `senm.data.formats.splits`.
         seed: of the streams that place the crops and divide them.
         crops: crops a photograph.
         size: side of a crop in pixels.

@@ -15,9 +15,9 @@ import numpy as np
 
 from senm.data.cuts import Cut, CutImages
 from senm.data.images import check_no_gamma, image_size, list_images, read_rgb
-from senm.data.matfiles import keys, read_array
+from senm.data.formats.matfiles import keys, read_array
 from senm.data.pool import ArrayImages, FileImages
-from senm.errors import DataError, nearest
+from senm.support.errors import DataError, nearest
 
 NAFNET = re.compile(r"^ValidationBlocksSrgb_(\d+)$")
 RESTORMER = re.compile(r"^(\d{4})_(\d{2,})$")

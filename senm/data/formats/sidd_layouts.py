@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from senm.data.checks import check_sides
-from senm.data.matfiles import container, keys
+from senm.data.formats.matfiles import container, keys
 from senm.data.pool import Images, Pairs
-from senm.data.sidd_blocks import (
+from senm.data.formats.sidd_blocks import (
     OFFICIAL,
     BlockShape,
     read_mat_blocks,
@@ -16,7 +16,7 @@ from senm.data.sidd_blocks import (
     read_table,
     read_whole_benchmark,
 )
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 NOISY_DIRS = ("input_crops", "input", "noisy")
 CLEAN_DIRS = ("gt_crops", "target_crops", "groundtruth", "target", "gt", "clean")

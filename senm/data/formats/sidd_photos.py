@@ -9,7 +9,7 @@ from pathlib import Path
 
 from senm.data.images import image_size
 from senm.data.manifest import file_sha256
-from senm.errors import DataError
+from senm.support.errors import DataError
 
 INSTANCE = re.compile(r"^(\d{4})_(\d{3})_(GP|IP|S6|N6|G4)_(\d{5})_(\d{5})_(\d{4})_([LNH])$")
 PHOTO = re.compile(r"^(?:\d{4}_)?(GT|NOISY)_SRGB_(\d{3})\.PNG$", re.IGNORECASE)

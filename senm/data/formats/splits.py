@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from senm import seeding
-from senm.errors import DataError, UsageError
+from senm.support import seeding
+from senm.support.errors import DataError, UsageError
 
 SplitRule = Literal["authors", "by-photo"]
 RULES: tuple[SplitRule, ...] = ("authors", "by-photo")

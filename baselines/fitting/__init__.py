@@ -1,0 +1,1 @@
+"""Training that systems share: loops, crops and the network restorer."""

@@ -1,0 +1,1 @@
+"""Noise models: one file or folder each."""

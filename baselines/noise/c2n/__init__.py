@@ -1,0 +1,1 @@
+"""C2N: a noise generator learnt from unpaired photographs."""

@@ -1,0 +1,1 @@
+"""What was published or made elsewhere: released weights, folders of images, and quoted rows."""

@@ -1,0 +1,1 @@
+"""`--data`: what it names, how it is prepared, and where the official sets are published."""

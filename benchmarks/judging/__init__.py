@@ -1,0 +1,1 @@
+"""From records to verdicts: cells beside printed cells, claims, and two runs side by side."""

@@ -1,0 +1,1 @@
+"""What it costs: the profiler of the hierarchical sampler, speeds and their plots."""

@@ -1,0 +1,1 @@
+"""Files for the benchmark servers, and the scores that they returned."""

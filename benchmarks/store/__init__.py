@@ -1,0 +1,1 @@
+"""The store: content-addressed results of steps, their locks, and released checkpoints."""
