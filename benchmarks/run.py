@@ -13,8 +13,8 @@ from benchmarks.cli import more as run_more
 from benchmarks.cli.options import with_options
 from benchmarks.core.options import Options
 from benchmarks.tables import NAMES
-from senm.support.errors import SenmError, unknown
 from senm.sampling.memory import keep_freed_memory
+from senm.support.errors import SenmError, unknown
 from senm.support.progress import terminate_as_interrupt
 
 HELP = "Regenerate the tables of the SeNM-VAE paper and hold every cell and claim against it."

@@ -22,9 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.store.store import artefact
 from benchmarks.core.record import without_time
-from benchmarks.store.store import Store
+from benchmarks.store.store import Store, artefact
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMED = ("provenance.json", "record.json", "log.jsonl")

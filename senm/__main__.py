@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from senm.support.errors import MachineError, SenmError, UsageError, unknown
 from senm.sampling.memory import keep_freed_memory
+from senm.support.errors import MachineError, SenmError, UsageError, unknown
 from senm.support.progress import terminate_as_interrupt
 
 COMMANDS = ("train", "sample", "denoise")
@@ -79,18 +79,18 @@ def train(
 
     Example: python -m senm train --pairs photos,_noisy,_clean --clean more/clean --noisy more/noisy --out model
     """
-    from senm.support import seeding
     from senm.api import check_domains, images_in
     from senm.config import PAIRED_PRESETS
     from senm.config import preset as preset_of
     from senm.data.domains import Domains
     from senm.data.pool import empty_images, empty_pairs
+    from senm.sampling.trained import Trained
+    from senm.support import seeding
     from senm.support.device import torch_device
-    from senm.training.distributed import launch, mapped_once
     from senm.support.files import writable
     from senm.support.progress import NullProgress, console_progress
+    from senm.training.distributed import launch, mapped_once
     from senm.training.tensorboard import observer
-    from senm.sampling.trained import Trained
 
     if fully_paired and (clean or noisy):
         raise UsageError("--fully-paired beside --clean or --noisy", "pairs only",
@@ -139,9 +139,9 @@ def sample(
     Example: python -m senm sample --model model --clean photos/clean --out photos/synthetic
     """
     from senm.sampling.pipeline import sample_folder
-    from senm.support.progress import console_progress
     from senm.sampling.sampler import check_noise, check_tile
     from senm.sampling.trained import Trained
+    from senm.support.progress import console_progress
 
     check_noise(level, temperature)
     check_tile(tile)
@@ -165,9 +165,9 @@ def denoise(
     Example: python -m senm denoise --model model --noisy photos/noisy --out photos/denoised
     """
     from senm.sampling.pipeline import denoise_folder
-    from senm.support.progress import console_progress
     from senm.sampling.sampler import check_tile
     from senm.sampling.trained import Trained
+    from senm.support.progress import console_progress
 
     check_tile(tile)
     done = denoise_folder(Trained.load(model, device), noisy, out, tile=tile, progress=console_progress())

@@ -15,10 +15,10 @@ from senm.data.formats.folder import find_pairs
 from senm.data.images import list_images
 from senm.data.mapped import mapped
 from senm.data.pool import ArrayImages, FileImages, Images, Pairs, RaggedImages, empty_images
+from senm.sampling.trained import Trained
 from senm.support.errors import DataError, UsageError
 from senm.support.files import writable
 from senm.support.progress import NullProgress, Progress
-from senm.sampling.trained import Trained
 
 Picture = np.ndarray | torch.Tensor
 Many = Picture | Sequence[Picture] | Images

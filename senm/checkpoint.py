@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from senm.config import NetworkSettings, PairedNetworkSettings
-from senm.support.errors import CheckpointError
-from senm.support.files import write_atomically
 from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
+from senm.support.errors import CheckpointError
+from senm.support.files import write_atomically
 
 UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError, IndexError, TypeError,
               AttributeError, struct.error, SafetensorError)

@@ -16,9 +16,9 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from senm.support import seeding
 from senm.data.levelled import LevelledImages
 from senm.data.pool import Images
+from senm.support import seeding
 from senm.support.errors import CheckpointError
 
 LOG10_SHOT = (math.log10(0.00068674), math.log10(0.02194856))

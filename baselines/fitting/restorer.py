@@ -22,12 +22,12 @@ from baselines.base import (
     to_tensor,
 )
 from baselines.fitting.training import TrainingSettings, train
-from senm.support import seeding
 from senm.checkpoint import read_state_dict
 from senm.config import Settings
 from senm.data.manifest import file_sha256
-from senm.support.device import torch_device
 from senm.sampling.memory import keep_freed_memory
+from senm.support import seeding
+from senm.support.device import torch_device
 
 if TYPE_CHECKING:
     from senm.data.pool import Images, Pairs

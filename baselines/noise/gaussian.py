@@ -11,9 +11,9 @@ import torch
 from pydantic import Field
 
 from baselines.base import Capabilities, Scale, load_checkpoint, save_checkpoint
-from senm.support import seeding
 from senm.config import Settings, preset
 from senm.data.levelled import level_of_pair
+from senm.support import seeding
 from senm.support.errors import DataError
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from baselines.base import Capabilities, Scale
 from senm.config import AUTHORS, PAIRED, PAIRED_PRESETS, PRESETS, NoiseModelSettings, PairedModelSettings, Settings
 from senm.data.domains import Domains
 from senm.data.pool import Images
+from senm.sampling.trained import Trained
 from senm.support.errors import CheckpointError
 from senm.support.progress import Progress
 from senm.training.tensorboard import observer
-from senm.sampling.trained import Trained
 
 
 class _Model:

@@ -200,8 +200,8 @@ def _authors(path: Path, paired: bool, device: str) -> Any:
     from baselines.noise.senm_vae import PairedModel, SeNMVAEModel
     from senm.checkpoint import paired_from_authors, semi_from_authors
     from senm.config import AUTHORS, PAIRED
-    from senm.support.device import torch_device
     from senm.sampling.trained import Trained
+    from senm.support.device import torch_device
 
     place = torch_device(device)
     if paired:

@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.data import datasets
 from benchmarks.core.options import Options, check_device
-from benchmarks.planning.plan import Plan, Planner, RowPlan, TablePlan
 from benchmarks.core.scale import Scale, scale
+from benchmarks.data import datasets
+from benchmarks.planning.plan import Plan, Planner, RowPlan, TablePlan
 from benchmarks.tables import NAMES, RowSpec, TableSpec, table
 from senm.support.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from baselines.published.weights import Found
-    from benchmarks.running.runner import Outcome
     from benchmarks.core.record import TableResult
     from benchmarks.core.step import Step
     from benchmarks.judging.assemble import Assembly
+    from benchmarks.running.runner import Outcome
     from benchmarks.store.store import Store
     from senm.support.progress import Progress
 
@@ -156,9 +156,9 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
         SenmError: anything that stops the whole run.
     """
     from benchmarks.core import environment
+    from benchmarks.report.plans import plan_lines
     from benchmarks.running.estimate import Estimate
     from benchmarks.running.runner import Runner, missing
-    from benchmarks.report.plans import plan_lines
     from benchmarks.running.steps import Bench
 
     clock = environment.Clock()

@@ -69,9 +69,9 @@ def release(tables: list[str], options: Options, half: bool = True) -> int:
     options.refuse_container("store release")
     from dataclasses import replace
 
+    from benchmarks.cli.session import prepare
     from benchmarks.store.released import export as copy
     from benchmarks.store.released import names
-    from benchmarks.cli.session import prepare
     from senm.support.progress import NullProgress
 
     ready = prepare(tables, replace(options, retrain=True), NullProgress(), run=False)

@@ -46,11 +46,11 @@ def restored(site: str, name: str, options: Options) -> Images:
     """
     from dataclasses import replace
 
-    from benchmarks.data import datasets
-    from benchmarks.running.runner import Runner
-    from benchmarks.planning.plan import Planner
-    from benchmarks.core.scale import scale
     from benchmarks.cli.session import prepare
+    from benchmarks.core.scale import scale
+    from benchmarks.data import datasets
+    from benchmarks.planning.plan import Planner
+    from benchmarks.running.runner import Runner
     from benchmarks.running.steps import Bench, read_images
     from senm.support.progress import console_progress
 

@@ -30,9 +30,9 @@ def run_tables(names: Sequence[str], options: Options) -> int:
         from benchmarks.container.run import run_in_container
 
         return run_in_container(names, options)
-    from benchmarks.running.runner import summary
-    from benchmarks.report.terminal import show
     from benchmarks.cli.session import run
+    from benchmarks.report.terminal import show
+    from benchmarks.running.runner import summary
     from senm.support.progress import console_progress
 
     finished = run(names, options, console_progress())
@@ -68,9 +68,9 @@ def finite(value: Any) -> Any:
 def print_plan(names: Sequence[str], options: Options, machine: str = "") -> int:
     """Print steps, hours and disk space of tables; nothing runs."""
     options.refuse_container("plan")
-    from benchmarks.running.estimate import Estimate
-    from benchmarks.report.plans import plan_lines
     from benchmarks.cli.session import prepare
+    from benchmarks.report.plans import plan_lines
+    from benchmarks.running.estimate import Estimate
     from senm.support.progress import NullProgress
 
     ready = prepare(names, options, NullProgress(), run=False)
@@ -94,9 +94,9 @@ def print_plan(names: Sequence[str], options: Options, machine: str = "") -> int
 def print_list(json: bool = False) -> None:
     """Print tables with their rows and columns, data sets, scales and systems; nothing heavy is imported."""
     import baselines
+    from benchmarks.core.options import SCALES
     from benchmarks.data.datasets import KINDS
     from benchmarks.metrics import METRICS
-    from benchmarks.core.options import SCALES
 
     specs = [table(name) for name in NAMES]
     if json:
@@ -163,13 +163,13 @@ def rewrite_reports(runs: Sequence[Path], out: Path) -> None:
     Raises:
         DataError: no finished run there.
     """
-    from benchmarks.judging.compare import compare_table
     from benchmarks.core.record import TableResult, read
+    from benchmarks.judging.claims import judge_result
+    from benchmarks.judging.compare import compare_table
     from benchmarks.report.context import collect
     from benchmarks.report.html import write_html
     from benchmarks.report.terminal import show
     from benchmarks.report.text import write_all
-    from benchmarks.judging.claims import judge_result
 
     folders = [path if path.is_dir() else path.parent for path in runs] or sorted(
         p.parent for p in out.glob("*/*/table.json")

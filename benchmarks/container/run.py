@@ -28,13 +28,13 @@ def run_in_container(names: Sequence[str], options: Options, client: Any = None,
         MachineError: no engine, no permission, a failed build, no GPU support, or too little memory.
         UsageError: options that cannot be translated, or that a run would refuse.
     """
-    from benchmarks.container.run import image as container_image
+    from benchmarks.container import image as images
     from senm.support.progress import console_progress
 
     given, gpus = inside(names, options), gpu_ids(options.gpus)
     options.check()
-    client = client or container_image.engine()
-    tag = tag or container_image.image(client, console_progress())
+    client = client or images.engine()
+    tag = tag or images.image(client, console_progress())
     for folder in (options.out, options.store):
         folder.mkdir(parents=True, exist_ok=True)
     from docker.errors import APIError

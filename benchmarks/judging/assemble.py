@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.planning.deviations import deviations
-from benchmarks.running.measure import RECORD
-from benchmarks.planning.plan import SERVER, RowPlan, TablePlan
 from benchmarks.core.record import Cell, Column, EvaluationRecord, Measurement, Provenance, Row, TableResult, read
 from benchmarks.core.scale import Scale
 from benchmarks.core.statistics import interval, mean_and_spread
+from benchmarks.planning.deviations import deviations
+from benchmarks.planning.plan import SERVER, RowPlan, TablePlan
+from benchmarks.running.measure import RECORD
 
 if TYPE_CHECKING:
-    from benchmarks.running.runner import Outcome
     from benchmarks.core.step import Step
+    from benchmarks.running.runner import Outcome
     from benchmarks.store.store import Store
 
 
@@ -35,8 +35,8 @@ class Assembly:
 
 def assemble(given: Assembly, provenance: Provenance) -> TableResult:
     """The table with every cell judged; nothing is run."""
-    from benchmarks.judging.compare import compare_table
     from benchmarks.judging.claims import judge_result
+    from benchmarks.judging.compare import compare_table
 
     spec = given.plan.spec
     columns = tuple(_column(column, given.fd) for column in spec.columns)
@@ -73,8 +73,8 @@ def _substitutes(before: tuple[Column, ...], after: tuple[Column, ...]) -> dict[
 
 
 def _notes(columns: tuple[Column, ...]) -> list[str]:
-    from benchmarks.metrics.chosen import why_random
     from benchmarks.metrics import METRICS
+    from benchmarks.metrics.chosen import why_random
 
     lacking = []
     if any(column.metric == "fd_random" for column in columns):

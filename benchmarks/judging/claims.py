@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.judging.compare import Reference, printed
 from benchmarks.core.record import ClaimResult, TableResult
-from benchmarks.tables.figure7 import LAMBDAS
-from benchmarks.judging.verdicts import Claim, Judged, judge_cells
+from benchmarks.judging.compare import Reference, printed
 from benchmarks.judging.predicates import (
     Comparison,
     Place,
@@ -21,6 +19,8 @@ from benchmarks.judging.predicates import (
     shrinking,
     some,
 )
+from benchmarks.judging.verdicts import Claim, Judged, judge_cells
+from benchmarks.tables.figure7 import LAMBDAS
 
 NOISE = ("fid", "kld", "psnr")
 VALIDATION = ("val-psnr", "val-ssim")

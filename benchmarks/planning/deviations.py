@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.metrics import METRICS
 from benchmarks.core.systems import get
+from benchmarks.metrics import METRICS
 
 if TYPE_CHECKING:
-    from benchmarks.planning.plan import TablePlan
     from benchmarks.core.scale import Scale
     from benchmarks.core.step import Step
+    from benchmarks.planning.plan import TablePlan
 
 BOOKKEEPING = ("log_every", "checkpoint_every", "compile", "max_skipped")  # these move no number
 

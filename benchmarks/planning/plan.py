@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data.datasets import Data, listing
 from benchmarks.core.record import Filled
 from benchmarks.core.scale import Scale
 from benchmarks.core.step import Step, unique
 from benchmarks.core.systems import get, module_of, registered
+from benchmarks.data.datasets import Data, listing
 from benchmarks.tables import Mix, Noise, Restoration, RowSpec, TableSpec
 from senm.config import Settings, nested
 

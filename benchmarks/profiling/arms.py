@@ -19,11 +19,11 @@ from benchmarks.core import environment
 from benchmarks.profiling.plain import PlainSeNMVAE
 from benchmarks.profiling.timing import Work, seconds
 from senm.config import PAIRED_PRESETS, PRESETS
-from senm.sampling.engine import Engine
-from senm.training.graphs import GraphedPass
 from senm.model import Noise, SeNMVAE
-from senm.sampling.noise import Lazy, Network, latent_channels
 from senm.paired import PairedVAE
+from senm.sampling.engine import Engine
+from senm.sampling.noise import Lazy, Network, latent_channels
+from senm.training.graphs import GraphedPass
 
 SAMPLERS = {
     "cpu": ("plain float32", "fast float32"),

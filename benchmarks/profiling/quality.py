@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from benchmarks.profiling import parts as profile_parts
-from benchmarks.profiling.plain import PlainSeNMVAE
 from benchmarks.profiling.arms import Case, fixed_noise, make_network, moved, sampler
+from benchmarks.profiling.plain import PlainSeNMVAE
 from benchmarks.profiling.timing import reason, seconds, spread
-from senm.sampling.engine import Engine
 from senm.model import SeNMVAE
+from senm.sampling.engine import Engine
 from senm.sampling.sampler import sample_batch
 
 ERRORS = (RuntimeError, ValueError, TypeError, AttributeError, ImportError, AssertionError)

@@ -16,10 +16,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.store.store import artefact
-from benchmarks.running.estimate import ACCEPTED, FILE, Rate, Throughput
 from benchmarks.core.options import SCALES, check_device
-from benchmarks.store.store import Store
+from benchmarks.running.estimate import ACCEPTED, FILE, Rate, Throughput
+from benchmarks.store.store import Store, artefact
 from senm.support.errors import SenmError, UsageError
 
 if TYPE_CHECKING:

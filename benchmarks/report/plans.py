@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from benchmarks.running.runner import missing
 
 if TYPE_CHECKING:
-    from benchmarks.running.estimate import Estimate
     from benchmarks.planning.plan import Plan
+    from benchmarks.running.estimate import Estimate
     from benchmarks.store.store import Store
 
 WORDS = {

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.running.runner import missing
 from benchmarks.core.record import Frozen
 from benchmarks.core.units import size
+from benchmarks.running.runner import missing
 from senm.support.errors import DataError, unknown
 from senm.support.progress import duration
 
 if TYPE_CHECKING:
-    from benchmarks.planning.plan import Plan
     from benchmarks.core.step import Step
+    from benchmarks.planning.plan import Plan
     from benchmarks.store.store import Store
 
 ACCEPTED = Path(__file__).resolve().parents[2] / "results" / "accepted"

@@ -20,8 +20,8 @@ RECORD = "record.json"
 def evaluate(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
     """Measure and write `record.json` (an `EvaluationRecord`); a metric without its weights is noted, not measured."""
     from benchmarks.core import environment
-    from benchmarks.running.exact import read_exact
     from benchmarks.metrics import METRICS, Unavailable
+    from benchmarks.running.exact import read_exact
 
     clock = environment.Clock()
     real = reference(step, bench)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.planning.plan import Plan
 from benchmarks.core.step import Step, unique
+from benchmarks.planning.plan import Plan
 from benchmarks.running.steps import Bench
 from benchmarks.store.store import Store
 from senm.support.errors import CheckpointError, DataError, MachineError, SenmError, TrainingError

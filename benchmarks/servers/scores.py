@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from benchmarks.data import datasets
 from benchmarks.core.options import SCALES
 from benchmarks.core.record import Frozen
+from benchmarks.data import datasets
 from benchmarks.tables import table
 from senm.support.errors import DataError, UsageError, unknown
 

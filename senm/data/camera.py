@@ -14,8 +14,8 @@ from functools import cache
 
 import numpy as np
 
-from senm.support import seeding
 from senm.level import LOG10_SHOT, READ_OFFSET, READ_SLOPE, READ_SPREAD
+from senm.support import seeding
 
 MARGIN = 4  # pixels around a crop that its developed values depend on, rounded up to whole Bayer cells
 PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from senm.support import seeding
 from senm.data.crops import CropReader, augment
 from senm.data.pool import Images, Pairs, empty_images, empty_pairs
+from senm.support import seeding
 from senm.support.errors import DataError, UsageError
 
 

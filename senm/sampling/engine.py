@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from senm.blocks import GaussianHead, ResidualDenseBlock
-from senm.support.errors import SettingsError, unknown
-from senm.sampling.memory import keep_freed_memory
 from senm.model import Noise
-from senm.sampling.noise import Network, Window, image_noise
 from senm.paired import PairedVAE
+from senm.sampling.memory import keep_freed_memory
+from senm.sampling.noise import Network, Window, image_noise
+from senm.support.errors import SettingsError, unknown
 
 PRECISIONS = ("float32", "tf32", "bf16")
 """float32: reference. tf32: NVIDIA tensor cores with 10-bit mantissas. bf16: weights and features in bfloat16."""

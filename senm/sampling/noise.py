@@ -12,9 +12,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from senm.support import seeding
 from senm.model import Noise, SeNMVAE
 from senm.paired import PairedVAE
+from senm.support import seeding
 
 CELL = 256
 """Side of a cell, in latent positions."""

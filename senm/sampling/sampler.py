@@ -17,14 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from senm.data.pool import Images
-from senm.sampling.engine import Engine
-from senm.support.errors import MachineError, SettingsError
 from senm.level import keep_mean
-from senm.sampling.memory import bounded_memory
 from senm.model import SeNMVAE
+from senm.sampling.engine import Engine
+from senm.sampling.memory import bounded_memory
 from senm.sampling.noise import Lazy, Network, Window
-from senm.support.progress import NullProgress, Progress
 from senm.sampling.tiling import automatic_side, budget, overlap, tiles
+from senm.support.errors import MachineError, SettingsError
+from senm.support.progress import NullProgress, Progress
 
 NARROW = 16
 """Networks of up to so many features stay far below the memory that tiles are cut for, whatever is kept."""

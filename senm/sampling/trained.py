@@ -28,12 +28,12 @@ from senm.config import NoiseModelSettings, PairedModelSettings
 from senm.data.domains import Domains
 from senm.data.levelled import level_of_pair
 from senm.data.pool import Images, Pairs
-from senm.support.device import torch_device
-from senm.support.errors import CheckpointError
-from senm.support.files import write_atomically
 from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
+from senm.support.device import torch_device
+from senm.support.errors import CheckpointError
+from senm.support.files import write_atomically
 from senm.support.progress import NullProgress, Progress
 from senm.training.train import Training
 

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from senm.blocks import GaussianHead, ResidualDenseBlock
-from senm.training.graphs import GraphedPass
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
+from senm.training.graphs import GraphedPass
 
 
 def training_pass(model: SeNMVAE | PairedVAE) -> Callable[..., Any]:

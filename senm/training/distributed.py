@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from senm.data.domains import Batch, Domains
 from senm.data.mapped import mapped
-from senm.support.errors import MachineError, SettingsError, UsageError
 from senm.losses import Draws
 from senm.model import Noise
+from senm.support.errors import MachineError, SettingsError, UsageError
 
 
 def launch(devices: int, nodes: int = 1, device: str = "cpu") -> Any:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from senm.paired import PairedVAE
 from senm.support import seeding
 from senm.support.errors import MachineError
-from senm.paired import PairedVAE
 
 if TYPE_CHECKING:
     from senm.training.train import Training

@@ -20,22 +20,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from senm.support import seeding
 from senm.checkpoint import load_state, save_state
-from senm.training.compiled import arithmetic, training_pass
 from senm.config import NoiseModelSettings, PairedModelSettings, TrainSettings
 from senm.data.digest import content
 from senm.data.domains import Batch, Domains, DomainSampler
-from senm.training.distributed import Ranks, WholeBatchNorm, piece, whole_relativistic
-from senm.support.errors import CheckpointError, MachineError, TrainingError
-from senm.support.files import only_one
-from senm.training.health import COLLAPSED, MOST_SETBACKS, Health
 from senm.level import LevelNet
 from senm.losses import TERM_NAMES, Critic, Draws, Terms, auxiliary_scale, paired_terms, relativistic, semi_terms
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
-from senm.training.perceptual import Perceptual
+from senm.support import seeding
+from senm.support.errors import CheckpointError, MachineError, TrainingError
+from senm.support.files import only_one
 from senm.support.progress import NullProgress, Progress
+from senm.training.compiled import arithmetic, training_pass
+from senm.training.distributed import Ranks, WholeBatchNorm, piece, whole_relativistic
+from senm.training.health import COLLAPSED, MOST_SETBACKS, Health
+from senm.training.perceptual import Perceptual
 
 STATE, LOG = "state.pt", "log.jsonl"
 

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data.prepare import prepare
-from senm.data.formats import dnd
-from senm.data.formats import rwsr
-from senm.data.formats import sidd
+from senm.data.formats import dnd, rwsr, sidd
 from senm.data.formats.sidd_blocks import BlockShape
 from senm.support.errors import SenmError
 from tests import fixtures_official as fx

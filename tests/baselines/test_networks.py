@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from baselines.base import count_parameters, load_checkpoint, save_checkpoint
+from baselines.fitting.restorer import NetworkRestorer
+from baselines.published.pretrained import Uformer, open_published
 from baselines.restorers.dncnn import DnCNN
 from baselines.restorers.drunet import DRUNet
+from baselines.restorers.nafnet import NAFNet, NAFNetFineTune
 from baselines.super_resolution.esrgan.model import ESRGAN
 from baselines.super_resolution.esrgan.parts import Discriminator, RandomFeatures, VGGFeatures, relativistic
-from baselines.restorers.nafnet import NAFNet, NAFNetFineTune
-from baselines.published.pretrained import Uformer, open_published
-from baselines.fitting.restorer import NetworkRestorer
 from senm.config import Settings
 from senm.data.pool import ArrayImages
 from senm.support.errors import CheckpointError, MachineError, SettingsError, UsageError

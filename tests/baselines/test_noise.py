@@ -23,8 +23,8 @@ from baselines.noise.gaussian import (
 from senm.data.domains import Domains
 from senm.data.levelled import LevelledImages
 from senm.data.pool import ArrayImages, Images, Pairs
-from senm.support.errors import CheckpointError, DataError, TrainingError
 from senm.level import sidd_line
+from senm.support.errors import CheckpointError, DataError, TrainingError
 from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, unpaired, with_noise
 
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.published import weights
 from baselines.noise.c2n.networks import Generator
+from baselines.published import weights
 from baselines.published.external import ExternalEnlarger, ExternalNoise, ExternalRestorer, ExternalSettings
 from baselines.published.quoted import QUOTED
 from senm.config import NetworkSettings, PairedNetworkSettings
 from senm.data.images import write_png
-from senm.support.errors import CheckpointError, DataError, UsageError
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
+from senm.support.errors import CheckpointError, DataError, UsageError
 from tests.baselines.tiny import QUIET, pool
 
 
@@ -95,8 +95,8 @@ def test_a_released_denoiser_opens_and_restores(tmp_path: Path) -> None:
 
 def test_a_published_start_is_what_a_training_goes_on_from(tmp_path: Path) -> None:
     from baselines.super_resolution.esrgan.model import ESRGAN
-    from benchmarks.running.runner import Runner
     from benchmarks.planning.plan import Planner
+    from benchmarks.running.runner import Runner
     from benchmarks.running.steps import Bench
     from benchmarks.store.store import Store
     from tests.benchmarks.test_plan import BIG, scale
@@ -111,8 +111,8 @@ def test_a_published_start_is_what_a_training_goes_on_from(tmp_path: Path) -> No
 
 
 def test_a_start_suits_networks_of_its_size_only() -> None:
-    from baselines.super_resolution.esrgan.model import ESRGAN
     from baselines.restorers.nafnet import NAFNetFineTune
+    from baselines.super_resolution.esrgan.model import ESRGAN
 
     starts = [each for each in weights.RELEASES if each.starts]
     assert {system for each in starts for system in each.starts} == {"nafnet-finetune", "esrgan"}

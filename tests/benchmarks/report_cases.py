@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.judging.compare import compare_table, printed
 from benchmarks.core.record import Cell, Provenance, Row, TableResult
+from benchmarks.judging.claims import judge_result
+from benchmarks.judging.compare import compare_table, printed
 from benchmarks.report.context import ReportContext, Sweep, from_strips
 from benchmarks.report.history import HistoryEntry
 from benchmarks.report.strips import Strip
 from benchmarks.tables import NAMES, table
-from benchmarks.judging.claims import judge_result
 
 PLANTED = "<script>window.planted = 1</script>"
 MACHINE = {"system": "linux x86_64", "processor": "Example CPU", "threads": "2", "device": "cpu"}

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.judging.assemble import Assembly, assemble, portable
-from benchmarks.data.datasets import ROLES, Data
-from benchmarks.running.runner import Outcome
-from benchmarks.running.measure import RECORD
-from benchmarks.planning.plan import Planner, TablePlan
 from benchmarks.core.record import Cell, EvaluationRecord, Measurement, Provenance, TableResult
 from benchmarks.core.scale import scale
+from benchmarks.data.datasets import ROLES, Data
+from benchmarks.judging.assemble import Assembly, assemble, portable
+from benchmarks.planning.plan import Planner, TablePlan
+from benchmarks.running.measure import RECORD
+from benchmarks.running.runner import Outcome
 from benchmarks.store.store import Store
 from benchmarks.tables import table
 from senm.support.errors import TrainingError

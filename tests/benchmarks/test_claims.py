@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from benchmarks.judging.compare import printed
 from benchmarks.core.record import Cell, ClaimResult, Column, Row, TableResult
 from benchmarks.judging.claims import CLAIMS, claims_of, judge, judge_result
+from benchmarks.judging.compare import printed
 from benchmarks.judging.predicates import Comparison, better, decide, direction
 
 Cells = dict[tuple[str, str], list[float]]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.core.record import Cell, Column, Row, TableResult
 from benchmarks.judging.compare import PrintedCell, Reference, compare_table, printed, verdict
 from benchmarks.metrics import METRICS
-from benchmarks.core.record import Cell, Column, Row, TableResult
 from senm.support.errors import DataError
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.core.step import Step
 from benchmarks.data import datasets
 from benchmarks.data.datasets import foresee, listing, load, parse, prepare_step
 from benchmarks.data.reduced import degrade, reduce
-from benchmarks.core.step import Step
 from benchmarks.running.steps import Bench, clean_pool, real_pairs, targets, training_pairs
 from benchmarks.store.store import Store
 from senm.data.formats.bicubic import reduce as bicubic

@@ -8,15 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.data.datasets import OFFICIAL_COUNTS, Data
-from benchmarks.running.estimate import Estimate, Rate, Throughput
-from benchmarks.planning.plan import Plan, Planner, iterations, settings_of
-from benchmarks.core.scale import scale
 from benchmarks.cli.session import command
+from benchmarks.core.scale import scale
 from benchmarks.core.step import Step
+from benchmarks.data.datasets import OFFICIAL_COUNTS, Data
+from benchmarks.planning.plan import Plan, Planner, iterations, settings_of
+from benchmarks.profiling.throughput import shortened, write
+from benchmarks.running.estimate import Estimate, Rate, Throughput
 from benchmarks.store.store import Store
 from benchmarks.tables import table
-from benchmarks.profiling.throughput import shortened, write
 from senm.support.errors import DataError, UsageError
 
 RATES = [

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from baselines.base import to_image
-from benchmarks.running.exact import join, split
 from benchmarks.run import main
+from benchmarks.running.exact import join, split
 from senm.data.images import write_png
 from senm.data.prepared import PreparedData
 from tests.benchmarks.tiny import write_tiny

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.core.step import Step
 from benchmarks.running import runner as execute
 from benchmarks.running.runner import Runner, missing, translated
-from benchmarks.core.step import Step
 from benchmarks.running.steps import CHUNK, Bench, read_images, write_images
 from benchmarks.store.store import Store
 from senm.data.pool import ArrayImages, Images

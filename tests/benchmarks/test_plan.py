@@ -8,16 +8,16 @@ from types import SimpleNamespace
 import pytest
 
 from baselines.published.weights import Found, release
-from benchmarks.metrics import chosen as frechet
-from benchmarks.judging.assemble import _row
-from benchmarks.data.datasets import ROLES, Data, fits, parse
-from benchmarks.planning.deviations import deviations
+from benchmarks.cli.session import prepare
 from benchmarks.core.options import Options
-from benchmarks.planning.plan import Plan, Planner, RowPlan, limited, settings_of
 from benchmarks.core.record import Cell
 from benchmarks.core.scale import scale
-from benchmarks.cli.session import prepare
 from benchmarks.core.step import closure
+from benchmarks.data.datasets import ROLES, Data, fits, parse
+from benchmarks.judging.assemble import _row
+from benchmarks.metrics import chosen as frechet
+from benchmarks.planning.deviations import deviations
+from benchmarks.planning.plan import Plan, Planner, RowPlan, limited, settings_of
 from benchmarks.tables import NAMES, Mix, table
 from senm.support.errors import SettingsError, UsageError
 from senm.support.progress import NullProgress

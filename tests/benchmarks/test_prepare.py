@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from benchmarks import run
 from benchmarks.data import download as downloads
 from benchmarks.data import prepare as command
-from benchmarks import run
 from benchmarks.data import published
 from benchmarks.data.datasets import load, parse
 from benchmarks.data.published import Published

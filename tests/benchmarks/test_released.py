@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.store.released import by_identity, export, locate
 from benchmarks.core.step import Step
 from benchmarks.running.steps import Bench, release
+from benchmarks.store.released import by_identity, export, locate
 from benchmarks.store.store import Store
 from senm.support.errors import DataError, UsageError
 
@@ -75,10 +75,10 @@ def test_half_precision_keeps_what_is_no_float_and_halves_the_rest(tmp_path: Pat
 
 
 def test_each_training_of_a_plan_has_one_name() -> None:
+    from benchmarks.core.scale import scale
     from benchmarks.data.datasets import ROLES, Data
     from benchmarks.planning.plan import Plan, Planner
     from benchmarks.store.released import names
-    from benchmarks.core.scale import scale
     from benchmarks.tables import table
 
     data = Data("embedded", "f", dict(zip(ROLES, (20, 12, 12, 20, 6, 0), strict=True)))

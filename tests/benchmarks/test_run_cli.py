@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from benchmarks.cli import session
-from benchmarks.running.runner import Outcome
 from benchmarks.core.options import Options
 from benchmarks.core.record import Cell, TableResult
 from benchmarks.run import main
+from benchmarks.running.runner import Outcome
 from tests.benchmarks.tiny import write_tiny
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.profiling import profiler as sampler_profile
 from benchmarks.core.environment import peak_mib
+from benchmarks.profiling import profiler as sampler_profile
 from benchmarks.profiling.arms import Case, make_network
 from benchmarks.profiling.parts import counted, part_modules
 from benchmarks.profiling.quality import differences, flops_per_pixel, on_meta

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.judging.differences import compare_files, compare_records
 from benchmarks.core.record import EvaluationRecord, Measurement, TableResult
 from benchmarks.core.statistics import interval, mean_and_spread, paired, sign_flip_p
+from benchmarks.judging.differences import compare_files, compare_records
 from senm.support.errors import DataError, UsageError
 
 

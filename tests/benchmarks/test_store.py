@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.store.store import artefact
-from benchmarks.store.store import Store
+from benchmarks.store.store import Store, artefact
 from senm.support.errors import DataError, UsageError
 
 

@@ -9,9 +9,9 @@ import torch
 import senm
 from senm.config import PAIRED_SMOKE, SHORT, SMOKE
 from senm.data.images import write_png
+from senm.sampling.trained import Trained
 from senm.support.errors import DataError, MachineError, SettingsError, UsageError
 from senm.training.tensorboard import VARIABLE
-from senm.sampling.trained import Trained
 from tests.senm.test_train import domains
 
 TINY = SMOKE.but(train={"iterations": 1}, level="measured")

@@ -10,8 +10,8 @@ import senm
 from senm.__main__ import main
 from senm.config import SMOKE
 from senm.data.images import write_png
-from senm.training.tensorboard import VARIABLE
 from senm.sampling.trained import Trained
+from senm.training.tensorboard import VARIABLE
 
 FAST = ["--preset", "smoke", "--set", "train.iterations=1"]
 

@@ -5,14 +5,14 @@ import warnings
 import pytest
 import torch
 
-from senm.training import compiled
 from senm.blocks import ResidualDenseBlock
-from senm.training.compiled import arithmetic, compiler_error, training_pass
 from senm.config import PAIRED_SMOKE, SMOKE
 from senm.gaussians import Gaussian, kl
-from senm.training.graphs import GraphedPass
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
+from senm.training import compiled
+from senm.training.compiled import arithmetic, compiler_error, training_pass
+from senm.training.graphs import GraphedPass
 from senm.training.train import Training
 
 from .test_model import SMALL

@@ -9,9 +9,9 @@ import torch
 
 from senm.config import PAIRED_SMOKE, SMOKE, NoiseModelSettings, PairedModelSettings
 from senm.data.domains import Batch
-from senm.training.distributed import Ranks, WholeBatchNorm, launch, piece, whole_relativistic
-from senm.support.errors import MachineError, SettingsError, UsageError
 from senm.losses import Critic, Draws, relativistic
+from senm.support.errors import MachineError, SettingsError, UsageError
+from senm.training.distributed import Ranks, WholeBatchNorm, launch, piece, whole_relativistic
 from senm.training.train import LOG, STATE, Training
 
 from .test_train import domains, log_of, weights

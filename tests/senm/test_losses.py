@@ -8,11 +8,11 @@ import torch.nn.functional as F
 
 from senm.config import PAPER, LossSettings, NetworkSettings, PairedModelSettings, PairedNetworkSettings
 from senm.data.domains import Batch
-from senm.support.errors import CheckpointError, MachineError
 from senm.level import LevelNet, measured_level
 from senm.losses import Critic, Draws, annealing, auxiliary_scale, paired_terms, relativistic, semi_terms
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
+from senm.support.errors import CheckpointError, MachineError
 from senm.training.perceptual import ALEXNET, Perceptual
 from senm.training.train import split
 

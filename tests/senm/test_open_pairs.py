@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senm.data.formats import folder
-from senm.data.formats import open_pairs
+from senm.data.formats import folder, open_pairs
 from senm.support.errors import DataError, UsageError
 from tests import fixtures_official as fx
 

@@ -9,7 +9,6 @@ from senm.config import SMOKE
 from senm.data.images import read_rgb, write_png
 from senm.data.pool import ArrayImages, Images
 from senm.data.prepared import PreparedData
-from senm.support.errors import DataError, MachineError, UsageError
 from senm.model import SeNMVAE
 from senm.sampling.pipeline import (
     PLAN,
@@ -21,6 +20,7 @@ from senm.sampling.pipeline import (
     sample_to_prepared,
 )
 from senm.sampling.trained import Trained
+from senm.support.errors import DataError, MachineError, UsageError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 10, 3), dtype=np.uint8)
 CLEAN = ArrayImages(PIXELS, [f"photo{i}" for i in range(6)])

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senm.data.formats import bicubic
-from senm.data.formats import rwsr
+from senm.data.formats import bicubic, rwsr
 from senm.support.errors import DataError, UsageError
 from tests import fixtures_official as fx
 

@@ -8,13 +8,13 @@ import torch
 
 from senm.config import NetworkSettings, PairedNetworkSettings
 from senm.data.pool import ArrayImages, RaggedImages
-from senm.sampling.engine import Engine
-from senm.support.errors import MachineError, SettingsError
 from senm.model import SeNMVAE
-from senm.sampling.noise import cell_noise, image_noise
 from senm.paired import PairedVAE
+from senm.sampling.engine import Engine
+from senm.sampling.noise import cell_noise, image_noise
 from senm.sampling.sampler import batches, by_tiles, denoise_image, denoised, sample_images, sample_tiled, to_uint8
 from senm.sampling.tiling import automatic_side, budget, overlap, receptive_radius, tiles
+from senm.support.errors import MachineError, SettingsError
 
 
 def lively(network):

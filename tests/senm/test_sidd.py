@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senm.data.formats import sidd
-from senm.data.formats import splits
-from senm.data.prepared import PreparedData
+from senm.data.formats import sidd, splits
 from senm.data.formats.sidd_blocks import BlockShape
+from senm.data.prepared import PreparedData
 from senm.support.errors import DataError, UsageError
 from tests import fixtures_official as fx
 

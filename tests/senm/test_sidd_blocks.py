@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from senm.data.formats import sidd_blocks
-from senm.data.formats import sidd_layouts
+from senm.data.formats import sidd_blocks, sidd_layouts
 from senm.data.formats.matfiles import read_array, read_mat_sample
 from senm.support.errors import DataError
 from tests import fixtures_official as fx

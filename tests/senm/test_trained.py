@@ -14,8 +14,8 @@ import senm
 from senm.__main__ import changes, main
 from senm.config import PAIRED_SMOKE, SMOKE
 from senm.data.levelled import levelled
-from senm.support.errors import CheckpointError, DataError, MachineError, UsageError
 from senm.sampling.trained import Trained
+from senm.support.errors import CheckpointError, DataError, MachineError, UsageError
 
 from .test_model import awake
 from .test_train import domains

@@ -24,13 +24,13 @@ from baselines.base import (
     to_image,
     to_tensor,
 )
-from baselines.noise.c2n.networks import Critic, Generator
 from baselines.fitting.loop import Guard, identity, run_loop
 from baselines.fitting.pairs import UnpairedSampler
-from senm.support import seeding
+from baselines.noise.c2n.networks import Critic, Generator
 from senm.checkpoint import read_state_dict
 from senm.config import Settings
 from senm.data.digest import content
+from senm.support import seeding
 from senm.support.device import torch_device
 
 if TYPE_CHECKING:

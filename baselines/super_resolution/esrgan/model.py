@@ -15,15 +15,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.base import Capabilities, Scale
-from baselines.super_resolution.esrgan.parts import Discriminator, features, relativistic
 from baselines.fitting.loop import Guard, identity, run_loop
 from baselines.fitting.pairs import PairSampler
 from baselines.fitting.restorer import NetworkRestorer, RestorerSettings, weights_hash
 from baselines.fitting.training import LOSSES, TrainingSettings, learning_rate, make_optimiser, precision, tf32, train
-from senm.support import seeding
+from baselines.super_resolution.esrgan.parts import Discriminator, features, relativistic
 from senm.config import Settings
 from senm.data.digest import content
 from senm.data.mapped import mapped_pairs
+from senm.support import seeding
 from senm.support.device import torch_device
 
 if TYPE_CHECKING:

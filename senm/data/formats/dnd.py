@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 
 from senm.data.cuts import Cut
-from senm.data.manifest import Source, file_sha256
 from senm.data.formats.matfiles import container
+from senm.data.manifest import Source, file_sha256
 from senm.data.pool import Images
 from senm.data.prepared import PreparedData, PreparedWriter
 from senm.support.errors import DataError

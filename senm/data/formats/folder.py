@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from senm.support import seeding
 from senm.data.checks import check_sides
+from senm.data.formats.splits import MEANING, check_split, paper_counts, split
 from senm.data.images import EXTENSIONS, image_size, list_images, read_rgb
 from senm.data.jobs import Job, run
 from senm.data.manifest import Source, file_sha256
 from senm.data.pool import FileImages, Pairs
 from senm.data.prepared import PreparedData, PreparedWriter
-from senm.data.formats.splits import MEANING, check_split, paper_counts, split
+from senm.support import seeding
 from senm.support.errors import DataError, UsageError, unknown
 from senm.support.progress import NullProgress, Progress
 

@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from senm.support import seeding
 from senm.data.formats.archives import extract, image_folder, origin
+from senm.data.formats.sidd_layouts import find
+from senm.data.formats.sidd_photos import check_end
 from senm.data.images import image_size, list_images
 from senm.data.jobs import Job, run
 from senm.data.manifest import Source
 from senm.data.prepared import PreparedData, PreparedWriter
-from senm.data.formats.sidd_layouts import find
-from senm.data.formats.sidd_photos import check_end
 from senm.data.writer import PoolWriter
+from senm.support import seeding
 from senm.support.errors import DataError, unknown
 from senm.support.progress import NullProgress, Progress
 

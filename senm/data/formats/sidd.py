@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from senm.support import seeding
-from senm.data.formats.archives import extract, origin
 from senm.data.checks import check_apart
-from senm.data.jobs import Job, run, store
-from senm.data.manifest import Source, file_sha256
-from senm.data.prepared import PreparedData, PreparedWriter
+from senm.data.formats.archives import extract, origin
 from senm.data.formats.sidd_blocks import OFFICIAL as BLOCKS
 from senm.data.formats.sidd_blocks import BlockShape
 from senm.data.formats.sidd_layouts import Blocks, find, read_benchmark, read_validation, shape_there
 from senm.data.formats.sidd_photos import Photo, find_photos, instance_folders
 from senm.data.formats.splits import MEANING, check_split, paper_counts, split
+from senm.data.jobs import Job, run, store
+from senm.data.manifest import Source, file_sha256
+from senm.data.prepared import PreparedData, PreparedWriter
+from senm.support import seeding
 from senm.support.errors import DataError, unknown
 from senm.support.progress import NullProgress, Progress
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from senm.data.cuts import Cut, CutImages
-from senm.data.images import check_no_gamma, image_size, list_images, read_rgb
 from senm.data.formats.matfiles import keys, read_array
+from senm.data.images import check_no_gamma, image_size, list_images, read_rgb
 from senm.data.pool import ArrayImages, FileImages
 from senm.support.errors import DataError, nearest
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from senm.data.checks import check_sides
 from senm.data.formats.matfiles import container, keys
-from senm.data.pool import Images, Pairs
 from senm.data.formats.sidd_blocks import (
     OFFICIAL,
     BlockShape,
@@ -16,6 +15,7 @@ from senm.data.formats.sidd_blocks import (
     read_table,
     read_whole_benchmark,
 )
+from senm.data.pool import Images, Pairs
 from senm.support.errors import DataError
 
 NOISY_DIRS = ("input_crops", "input", "noisy")
