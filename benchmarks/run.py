@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from benchmarks.cli import more as run_more
+from benchmarks.cli import more
 from benchmarks.cli.options import with_options
 from benchmarks.core.options import Options
 from benchmarks.tables import NAMES
@@ -36,14 +36,14 @@ def _add_table(name: str) -> None:
         return run_tables([name], options)
 
     function.__doc__ = "Run every table and the figure." if name == "all" else f"Run {name} and print it with verdicts."
-    app.command(name, epilog=run_more.example(name))(with_options(function))
+    app.command(name, epilog=more.example(name))(with_options(function))
 
 
 for _name in (*NAMES, "all"):
     _add_table(_name)
 
 
-@app.command("plan", epilog=run_more.example("plan"))
+@app.command("plan", epilog=more.example("plan"))
 @with_options
 def plan(
     tables: Annotated[list[str], typer.Argument(help="Tables, or all.")],
@@ -57,7 +57,7 @@ def plan(
     return print_plan(tables, options, machine)
 
 
-run_more.add_to(app)
+more.add_to(app)
 
 
 def main(arguments: list[str] | None = None) -> int:

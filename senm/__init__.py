@@ -21,6 +21,8 @@ _WHERE = {"SeNMVAE": "senm.model", "PairedVAE": "senm.paired"} | dict.fromkeys(_
 
 
 def __getattr__(name: str) -> Any:
+    if name == "api":
+        return importlib.import_module("senm.api")
     if name not in _WHERE:
         raise AttributeError(f"module 'senm' has no attribute {name!r}")
     value = globals()[name] = getattr(importlib.import_module(_WHERE[name]), name)

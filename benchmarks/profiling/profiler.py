@@ -146,17 +146,17 @@ class Session:
 
     def race(self, names: list[str], make: Callable[[str], Any], rounds: int, share: float = 0.3) -> dict[str, Any]:
         """Race arms that are made one by one; an arm that cannot be made is recorded as failed."""
-        from benchmarks.profiling import timing as profile_timing
+        from benchmarks.profiling import timing
 
         works, failed = {}, {}
         for name in names:
             try:
                 works[name] = make(name)
             except FAILURES as error:
-                failed[name] = {"status": "failed", "reason": profile_timing.reason(error)}
+                failed[name] = {"status": "failed", "reason": timing.reason(error)}
         limit = min(self.deadline, time.monotonic() + share * self.options.seconds)
         clock = time.process_time if self.options.clock == "processor" else time.perf_counter
-        found = profile_timing.race(works, self.device, rounds, deadline=limit, clock=clock) | failed
+        found = timing.race(works, self.device, rounds, deadline=limit, clock=clock) | failed
         return {name: found[name] for name in names}
 
     def arms(self) -> list[dict[str, Any]]:

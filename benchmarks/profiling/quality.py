@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.profiling import parts as profile_parts
+from benchmarks.profiling import parts
 from benchmarks.profiling.arms import Case, fixed_noise, make_network, moved, sampler
 from benchmarks.profiling.plain import PlainSeNMVAE
 from benchmarks.profiling.timing import reason, seconds, spread
@@ -71,14 +71,14 @@ def flops_per_pixel(case: Case) -> dict[str, float]:
     for name, plain in (("plain", True), ("executed", False)):
         totals = []
         for size in (64, 128):
-            totals.append(sum(profile_parts.counted(*on_meta(replace(case, batch=1, size=size), plain)).flops.values()))
+            totals.append(sum(parts.counted(*on_meta(replace(case, batch=1, size=size), plain)).flops.values()))
         found[name] = (totals[1] - totals[0]) / (128**2 - 64**2)
     return found
 
 
 def part_rows(name: str, case: Case, device: torch.device, peak: float) -> list[dict[str, Any]]:
     """Work and time by layer and part of one fast arm."""
-    counter = profile_parts.counted(*on_meta(case, plain=False))
+    counter = parts.counted(*on_meta(case, plain=False))
     engine = Engine(make_network(case), device, name.split()[1])
     names = [str(i) for i in range(case.batch)]
     x = torch.rand(case.batch, 3, case.size, case.size, device=device)
@@ -88,8 +88,8 @@ def part_rows(name: str, case: Case, device: torch.device, peak: float) -> list[
         return engine.sample(x, names, levels, 0)
 
     with torch.inference_mode():
-        times, total = profile_parts.timed(engine.network, call, device, 3)
-    return profile_parts.table(counter, times, peak, total)
+        times, total = parts.timed(engine.network, call, device, 3)
+    return parts.table(counter, times, peak, total)
 
 
 def scaling_rows(case: Case, device: torch.device, late: Callable[[], bool]) -> list[dict[str, Any]]:

@@ -21,8 +21,8 @@ from typing import Any, Protocol
 
 from safetensors import SafetensorError
 
-from benchmarks.store.locks import Presence, locked
 from benchmarks.store import artefact
+from benchmarks.store.locks import Presence, locked
 from senm.support.errors import DataError, MachineError, UsageError
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from requests import ReadTimeout
 
 from benchmarks.cli.options import with_options
-from benchmarks.container.arguments import APP, RUNS, STORE, Inside, inside
 from benchmarks.container import image as container_image
-from benchmarks.container.run import run as container
+from benchmarks.container import run as container
+from benchmarks.container.arguments import APP, RUNS, STORE, Inside, inside
 from benchmarks.core.options import ROOT, Options
 from senm.support.errors import MachineError, UsageError
 from senm.support.progress import NullProgress

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks.core.step import Step
-from benchmarks.running import runner as execute
+from benchmarks.running import runner
 from benchmarks.running.runner import Runner, missing, translated
 from benchmarks.running.steps import CHUNK, Bench, read_images, write_images
 from benchmarks.store.store import Store
@@ -43,7 +43,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         labels.append(step.label)
         (folder / "out").write_text(step.label)
 
-    monkeypatch.setattr(execute, "_function", lambda target: work)
+    monkeypatch.setattr(runner, "_function", lambda target: work)
     return labels
 
 

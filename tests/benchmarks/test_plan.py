@@ -15,7 +15,7 @@ from benchmarks.core.scale import scale
 from benchmarks.core.step import closure
 from benchmarks.data.datasets import ROLES, Data, fits, parse
 from benchmarks.judging.assemble import _row
-from benchmarks.metrics import chosen as frechet
+from benchmarks.metrics import chosen
 from benchmarks.planning.deviations import deviations
 from benchmarks.planning.plan import Plan, Planner, RowPlan, limited, settings_of
 from benchmarks.tables import NAMES, Mix, table
@@ -191,7 +191,7 @@ def test_random_features_can_be_asked_for_where_fid_could_be_measured(
     monkeypatch.setenv("SENM_WEIGHTS", str(tmp_path))
     (tmp_path / "weights-inception-2015-12-05-6726825d.pth").write_bytes(b"")
     monkeypatch.delenv("SENM_FRECHET", raising=False)
-    assert frechet.chosen() == "fid"
+    assert chosen.chosen() == "fid"
     monkeypatch.setenv("SENM_FRECHET", "fd_random")
     options = Options(scale="smoke", data=("sidd:absent",), rows=("gaussian",), store=tmp_path / "store")
     ready = prepare(["table1"], options, NullProgress(), run=False)
@@ -199,7 +199,7 @@ def test_random_features_can_be_asked_for_where_fid_could_be_measured(
     assert "fd_random" in row(ready.plan, "gaussian").evaluations["noise"].params["metrics"]
     said = deviations(ready.plan.tables[0], scale("smoke"), {"fid": "fd_random"})
     assert "column fid: fd_random, because it was asked for" in said
-    assert "SENM_FRECHET asked for FD-random" in frechet.why_random()
+    assert "SENM_FRECHET asked for FD-random" in chosen.why_random()
     monkeypatch.setenv("SENM_FRECHET", "fd-random")
     with pytest.raises(UsageError, match="fid or fd_random"):
         prepare(["table1"], options, NullProgress(), run=False)

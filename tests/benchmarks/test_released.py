@@ -75,6 +75,7 @@ def test_half_precision_keeps_what_is_no_float_and_halves_the_rest(tmp_path: Pat
 
 
 def test_each_training_of_a_plan_has_one_name() -> None:
+    from benchmarks.cli.store import _trainings
     from benchmarks.core.scale import scale
     from benchmarks.data.datasets import ROLES, Data
     from benchmarks.planning.plan import Plan, Planner
@@ -84,7 +85,7 @@ def test_each_training_of_a_plan_has_one_name() -> None:
     data = Data("embedded", "f", dict(zip(ROLES, (20, 12, 12, 20, 6, 0), strict=True)))
     planner = Planner(data, scale("smoke"))
     plan = Plan(tuple(planner.table(table(n), table(n).rows, (0,)) for n in ("table1", "table6")), scale("smoke"), (0,))
-    found = names(plan)
+    found = names(_trainings(plan))
     assert "table1-senm-10-noise-0" in found and "table6-without-recon-x-noise-0" in found
     assert "table6-with-recon-x-noise-0" not in found, "it is the training of table 1"
     assert len({step.identity for step in found.values()}) == len(found)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks.core.environment import peak_mib
-from benchmarks.profiling import profiler as sampler_profile
+from benchmarks.profiling import profiler
 from benchmarks.profiling.arms import Case, make_network
 from benchmarks.profiling.parts import counted, part_modules
 from benchmarks.profiling.quality import differences, flops_per_pixel, on_meta
@@ -79,11 +79,11 @@ def test_differences_name_what_an_arm_costs() -> None:
 @pytest.mark.parametrize("model", ["senm", "paired"])
 def test_record_tables_and_plots(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                  capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sampler_profile, "CPU_SIZES", {"smoke": (1, 16, 8)})
+    monkeypatch.setattr(profiler, "CPU_SIZES", {"smoke": (1, 16, 8)})
     monkeypatch.setattr("benchmarks.profiling.timing.peaks", lambda device: {"conv_float32": 0.1})
-    monkeypatch.setattr(sampler_profile.Session, "memory", lambda self: [])
+    monkeypatch.setattr(profiler.Session, "memory", lambda self: [])
     arguments = ["--model", model, "--scale", "smoke", "--rounds", "1", "--out", str(tmp_path)]
-    assert sampler_profile.main(arguments) == 0
+    assert profiler.main(arguments) == 0
     record = json.loads((tmp_path / "profile.json").read_text())
     assert record["failures"] == [] and record["provenance"]["versions"]["torch"]
     assert {row["status"] for row in record["arms"]} == {"ok"}
@@ -105,14 +105,14 @@ def test_the_memory_of_a_process_is_its_own() -> None:
 
 
 def test_a_part_that_fails_is_recorded_and_the_rest_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: sampler_profile.Session) -> None:
+    def broken(self: profiler.Session) -> None:
         raise RuntimeError("out of luck")
 
     for part in ("arms", "parts", "memory"):
-        monkeypatch.setattr(sampler_profile.Session, part, broken)
-    monkeypatch.setattr(sampler_profile.Session, "training", lambda self: [])
+        monkeypatch.setattr(profiler.Session, part, broken)
+    monkeypatch.setattr(profiler.Session, "training", lambda self: [])
     monkeypatch.setattr("benchmarks.profiling.timing.peaks", lambda device: {})
-    assert sampler_profile.main(["--scale", "smoke", "--out", str(tmp_path)]) == 0
+    assert profiler.main(["--scale", "smoke", "--out", str(tmp_path)]) == 0
     record = json.loads((tmp_path / "profile.json").read_text())
     assert [item["name"] for item in record["failures"]] == ["arms", "parts", "memory"]
     assert record["failures"][0]["reason"] == "RuntimeError: out of luck"
@@ -121,6 +121,6 @@ def test_a_part_that_fails_is_recorded_and_the_rest_goes_on(tmp_path: Path, monk
 def test_wrong_use_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(MachineError, match="no CUDA device"):
-        sampler_profile.main(["--device", "cuda", "--out", str(tmp_path)])
+        profiler.main(["--device", "cuda", "--out", str(tmp_path)])
     with pytest.raises(UsageError):
-        sampler_profile.main(["--modle", "senm"])
+        profiler.main(["--modle", "senm"])

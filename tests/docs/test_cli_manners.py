@@ -57,7 +57,7 @@ def test_the_main_help_says_the_exit_codes(main: Any, capsys: pytest.CaptureFixt
 
 
 def test_every_example_names_a_command_that_exists() -> None:
-    assert {tuple(key.split()) for key in run.run_more.EXAMPLES} <= set(COMMANDS)
+    assert {tuple(key.split()) for key in run.more.EXAMPLES} <= set(COMMANDS)
 
 
 def test_lists_are_data_for_machines(capsys: pytest.CaptureFixture[str]) -> None:

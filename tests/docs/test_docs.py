@@ -36,7 +36,7 @@ NOT_RUN = {
     r"benchmarks\.run profile": "time; tests/benchmarks/test_sampler_profile.py runs it",
     r"benchmarks\.run plan": "tests/benchmarks/test_run_cli.py plans, also all at paper scale without data",
     r"benchmarks\.run (store|throughput)|benchmarks\.run$": "tests/benchmarks/test_run_cli.py, or a name to fill in",
-    r"benchmarks\.data_speed": "time; a measurement",
+    r"benchmarks\.profiling\.data_speed": "time; a measurement",
     r"^python -m ci": "time; tests/ci run what these commands are made of",
     r"tests\.bad_inputs": "tests/benchmarks/test_bad_inputs.py",
     r"^python -m (senm|benchmarks)$": "the name of a command line, not a command",
