@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from benchmarks.metrics import METRICS
 from benchmarks.metrics.fid import frechet, statistics
 from benchmarks.profiling.arms import Case, make_network
-from senm.checkpoint import load_state, save_state, semi_from_authors
+from senm.checkpoint import load_state, save_state
 from senm.data.domains import Domains, DomainSampler
 from senm.data.pool import ArrayImages, Pairs, empty_images
+from senm.model import SeNMVAE
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (16, 256, 256, 3), dtype=np.uint8)
@@ -58,7 +59,7 @@ def test_frechet_distance(features: int, measure: Callable[..., None]) -> None:
 def test_checkpoint_from_the_authors_layout(measure: Callable[..., None], tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_file(make_network(Case("senm", "short")).to_authors(), path)
-    measure(lambda: semi_from_authors(path))
+    measure(lambda: SeNMVAE.from_authors(path))
 
 
 def test_training_state_to_disk_and_back(measure: Callable[..., None], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from senm.data.pool import ArrayImages, FileImages, Images, Pairs, RaggedImages,
 from senm.sampling.trained import Trained
 from senm.support.errors import DataError, UsageError
 from senm.support.files import writable
-from senm.support.progress import NullProgress, Progress
+from senm.support.progress import Progress
 
 Picture = np.ndarray | torch.Tensor
 Many = Picture | Sequence[Picture] | Images
@@ -156,23 +156,7 @@ def denoise(model: Trained, images: Many, *, tile: int | None = None) -> Any:
         SettingsError: a negative tile.
         MachineError: the GPU's memory does not hold one image or tile.
     """
-    return in_form(images, list(denoised(model, pool(images), NullProgress(), tile)))
-
-
-def denoised(model: Trained, noisy: Images, progress: Progress, tile: int | None = None) -> Iterator[np.ndarray]:
-    """Denoised uint8 (H, W, 3) images in the order of `noisy`: the mean of z at every layer, no draw."""
-    from senm.model import SeNMVAE
-    from senm.sampling.sampler import check_tile, denoise_image
-
-    check_tile(tile)
-    network = model.network
-    if not isinstance(network, SeNMVAE):
-        raise DataError("the fully paired network cannot denoise", "a semi-supervised model")
-    with progress.task("denoising", len(noisy)) as task:
-        for image in noisy:
-            result = denoise_image(network, image, tile)
-            task.advance()
-            yield result
+    return in_form(images, list(model.denoise(pool(images), tile=tile)))
 
 
 def pool(images: Many) -> Images:

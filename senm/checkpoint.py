@@ -18,9 +18,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from senm.config import NetworkSettings, PairedNetworkSettings
-from senm.level import LevelNet
-from senm.model import SeNMVAE
-from senm.paired import PairedVAE
 from senm.support.errors import CheckpointError
 from senm.support.files import write_atomically
 
@@ -136,71 +133,30 @@ def ladder(state: Mapping[str, Tensor], prefix: str, change: str) -> tuple[int, 
     return tuple(counts)
 
 
-def semi_from_authors(source: str | Path | Mapping[str, Any]) -> SeNMVAE:
-    """See `SeNMVAE.from_authors`."""
+def semi_sizes(state: Mapping[str, Tensor]) -> NetworkSettings:
+    """Sizes of the semi-supervised network whose state dict, in the authors' layout, this is.
+
+    Raises:
+        CheckpointError: a layer that shows a size is missing.
+    """
     what = "the semi-supervised network"
-    state = read_state_dict(source)
-    nf = shape_of(state, "inconv_H.0.weight", what)[0]
-    model = SeNMVAE(NetworkSettings(
-        nf=nf, zn_dim=shape_of(state, "proj_zn.0.weight", what)[1], nls=ladder(state, "encs_H", "down.1"),
-        growth=shape_of(state, "encs_H.0.net.conv1.weight", what)[0],
-    ))
-    load_exactly(model, state, SEMI_NAMES, what)
-    return model
+    return NetworkSettings(
+        nf=shape_of(state, "inconv_H.0.weight", what)[0], zn_dim=shape_of(state, "proj_zn.0.weight", what)[1],
+        nls=ladder(state, "encs_H", "down.1"), growth=shape_of(state, "encs_H.0.net.conv1.weight", what)[0],
+    )
 
 
-def semi_to_authors(model: SeNMVAE) -> dict[str, Tensor]:
-    """See `SeNMVAE.to_authors`."""
-    return in_authors_layout(with_scale_of_one(model), SEMI_NAMES)
+def paired_sizes(state: Mapping[str, Tensor]) -> PairedNetworkSettings:
+    """Sizes of the fully paired network whose state dict, in the authors' layout, this is.
 
-
-def paired_from_authors(source: str | Path | Mapping[str, Any]) -> PairedVAE:
-    """See `PairedVAE.from_authors`."""
+    Raises:
+        CheckpointError: a layer that shows a size is missing.
+    """
     what = "the fully paired network"
-    state = read_state_dict(source)
-    model = PairedVAE(PairedNetworkSettings(
+    return PairedNetworkSettings(
         nf=shape_of(state, "inconv_H.weight", what)[0], nls=ladder(state, "encs_H", "conv"),
         growth=shape_of(state, "encs_H.0.net.conv1.weight", what)[0],
-    ))
-    load_exactly(model, state, PAIRED_NAMES, what)
-    return model
-
-
-def paired_to_authors(model: PairedVAE) -> dict[str, Tensor]:
-    """See `PairedVAE.to_authors`."""
-    return in_authors_layout(with_scale_of_one(model), PAIRED_NAMES)
-
-
-def with_scale_of_one(model: SeNMVAE | PairedVAE) -> SeNMVAE | PairedVAE:
-    """A network that computes the same from the level itself: `level_scale` moves into the weights of the plane.
-
-    To the last bit where the factor is a power of two.
-    """
-    factor = model.settings.level_scale
-    if factor == 1:
-        return model
-    copy: Any = type(model)(model.settings.but(level_scale=1.0)).to(next(model.parameters()))  # type: ignore[arg-type]
-    copy.load_state_dict(model.state_dict())
-    if isinstance(copy, PairedVAE):
-        with torch.no_grad():
-            copy.stem_x.weight[:, -1] *= factor
-    else:
-        for head in (*copy.q_zn, *copy.p_zn):
-            head.scale_plane(factor)
-    return copy  # type: ignore[no-any-return]
-
-
-def level_from_authors(source: str | Path | Mapping[str, Any]) -> LevelNet:
-    """The level network from the authors' layout."""
-    what, state = "the level network", read_state_dict(source)
-    model = LevelNet(shape_of(state, "net.0.weight", what)[0])
-    load_exactly(model, state, LEVEL_NAMES, what)
-    return model
-
-
-def level_to_authors(model: LevelNet) -> dict[str, Tensor]:
-    """The level network's state dict in the authors' layout."""
-    return in_authors_layout(model, LEVEL_NAMES)
+    )
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

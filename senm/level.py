@@ -7,22 +7,22 @@ on real pairs, or predicted from real noisy images.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from senm.checkpoint import LEVEL_NAMES, in_authors_layout, load_exactly, read_state_dict, shape_of
+from senm.data.camera import LOG10_SHOT, READ_OFFSET, READ_SLOPE, READ_SPREAD
 from senm.data.levelled import LevelledImages
 from senm.data.pool import Images
 from senm.support import seeding
 from senm.support.errors import CheckpointError
-
-LOG10_SHOT = (math.log10(0.00068674), math.log10(0.02194856))
-READ_SLOPE, READ_OFFSET, READ_SPREAD = 1.85, 0.30, 0.20
 
 
 def measured_level(x: Tensor, y: Tensor) -> Tensor:
@@ -92,3 +92,19 @@ class LevelNet(nn.Module):
         for k, dense in enumerate(self.dense):
             h = dense(F.relu(h) if k else h)
         return h.squeeze(1)
+
+    @classmethod
+    def from_authors(cls, source: str | Path | Mapping[str, Any]) -> LevelNet:
+        """The level network from a state dict (or its file) in the authors' layout.
+
+        Raises:
+            CheckpointError: missing or broken file, or another layout.
+        """
+        what, state = "the level network", read_state_dict(source)
+        model = cls(shape_of(state, "net.0.weight", what)[0])
+        load_exactly(model, state, LEVEL_NAMES, what)
+        return model
+
+    def to_authors(self) -> dict[str, Tensor]:
+        """The state dict in the authors' layout."""
+        return in_authors_layout(self, LEVEL_NAMES)

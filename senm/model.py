@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from senm.blocks import Down, GaussianHead, ResidualDenseBlock, Up, channels_last, zero_init
+from senm.checkpoint import SEMI_NAMES, in_authors_layout, load_exactly, read_state_dict, semi_sizes
 from senm.config import NetworkSettings
 from senm.gaussians import Gaussian, kl, select
 
@@ -245,15 +246,27 @@ class SeNMVAE(nn.Module):
         Raises:
             CheckpointError: missing file, unsafe pickle, or another layout (names the first differing layer).
         """
-        from senm.checkpoint import semi_from_authors
-
-        return semi_from_authors(checkpoint)
+        state = read_state_dict(checkpoint)
+        model = cls(semi_sizes(state))
+        load_exactly(model, state, SEMI_NAMES, "the semi-supervised network")
+        return model
 
     def to_authors(self) -> dict[str, Tensor]:
-        """The state dict in the authors' published layout."""
-        from senm.checkpoint import semi_to_authors
+        """The state dict in the authors' published layout; `level_scale` moves into the weights of the level's plane.
 
-        return semi_to_authors(self)
+        To the last bit where the factor is a power of two.
+        """
+        return in_authors_layout(self.with_scale_of_one(), SEMI_NAMES)
+
+    def with_scale_of_one(self) -> SeNMVAE:
+        """A network that computes the same from the level itself."""
+        if self.settings.level_scale == 1:
+            return self
+        copy = SeNMVAE(self.settings.but(level_scale=1.0)).to(next(self.parameters()))
+        copy.load_state_dict(self.state_dict())
+        for head in (*copy.q_zn, *copy.p_zn):
+            head.scale_plane(self.settings.level_scale)  # type: ignore[operator]
+        return copy
 
 
 def mixture(q_x: Gaussian | None, q_y: Gaussian | None, coin: Tensor | None) -> Gaussian:

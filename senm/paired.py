@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from senm.blocks import GaussianHead, ResidualDenseBlock, Resize, channels_last, scaled_init
+from senm.checkpoint import PAIRED_NAMES, in_authors_layout, load_exactly, paired_sizes, read_state_dict
 from senm.config import PairedNetworkSettings
 from senm.gaussians import Gaussian, kl
 from senm.level import measured_level
@@ -139,12 +140,24 @@ class PairedVAE(nn.Module):
         Raises:
             CheckpointError: missing file, unsafe pickle, or another layout (names the first differing layer).
         """
-        from senm.checkpoint import paired_from_authors
-
-        return paired_from_authors(checkpoint)
+        state = read_state_dict(checkpoint)
+        model = cls(paired_sizes(state))
+        load_exactly(model, state, PAIRED_NAMES, "the fully paired network")
+        return model
 
     def to_authors(self) -> dict[str, Tensor]:
-        """The state dict in the authors' published layout."""
-        from senm.checkpoint import paired_to_authors
+        """The state dict in the authors' published layout; `level_scale` moves into the weights of the level's plane.
 
-        return paired_to_authors(self)
+        To the last bit where the factor is a power of two.
+        """
+        return in_authors_layout(self.with_scale_of_one(), PAIRED_NAMES)
+
+    def with_scale_of_one(self) -> PairedVAE:
+        """A network that computes the same from the level itself."""
+        if self.settings.level_scale == 1:
+            return self
+        copy = PairedVAE(self.settings.but(level_scale=1.0)).to(next(self.parameters()))
+        copy.load_state_dict(self.state_dict())
+        with torch.no_grad():
+            copy.stem_x.weight[:, -1] *= self.settings.level_scale
+        return copy

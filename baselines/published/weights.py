@@ -81,18 +81,23 @@ _SENM = "github.com/zhengdharia/SeNM-VAE (README)"
 _SMALL = {"depth": 20, "norm": False}
 
 RELEASES: tuple[Release, ...] = (
-    Release("nafnet-sidd", "NAFNet-SIDD-width64.pth", (("table3", "nafnet"),), "baselines.restorers.nafnet:NAFNet", "MIT",
+    Release("nafnet-sidd", "NAFNet-SIDD-width64.pth", (("table3", "nafnet"),), "baselines.restorers.nafnet:NAFNet",
+            "MIT",
             SSIM_3D, "github.com/megvii-research/NAFNet (README)", note="also the start of the fine-tuned row",
             starts=("nafnet-finetune",)),
-    Release("restormer-sidd", "real_denoising.pth", (("table3", "restormer"),), "baselines.published.pretrained:Restormer",
+    Release("restormer-sidd", "real_denoising.pth", (("table3", "restormer"),),
+            "baselines.published.pretrained:Restormer",
             "academic use only", SSIM_3D, "github.com/swz30/Restormer (Denoising)", note="needs spandrel_extra_arches"),
-    Release("uformer-sidd", "Uformer_B.pth", (("table3", "uformer"),), "baselines.published.pretrained:Uformer", "MIT", SSIM_3D,
+    Release("uformer-sidd", "Uformer_B.pth", (("table3", "uformer"),), "baselines.published.pretrained:Uformer",
+            "MIT", SSIM_3D,
             _UFORMER, note="the name of the published file is not checked"),
     Release("maxim-sidd", "checkpoint.npz", (("table3", "maxim"),), "", "Apache-2.0", SSIM_3D,
             "github.com/google-research/maxim"),
-    Release("senm-nafnet", "SeNM-VAE-NAFNet.pth", (("table3", "senm-nafnet"),), "baselines.restorers.nafnet:NAFNet", "", SSIM_3D,
+    Release("senm-nafnet", "SeNM-VAE-NAFNet.pth", (("table3", "senm-nafnet"),), "baselines.restorers.nafnet:NAFNet",
+            "", SSIM_3D,
             _SENM, note=OURS),
-    Release("senm-drunet", "SeNM-VAE-DRUNet.pth", (), "baselines.restorers.drunet:DRUNet", "", SSIM_2D, _SENM, note=OURS),
+    Release("senm-drunet", "SeNM-VAE-DRUNet.pth", (), "baselines.restorers.drunet:DRUNet", "", SSIM_2D, _SENM,
+            note=OURS),
     Release("senm-vae-10", "SeNM-VAE-10.pth", (("table1", "senm-10"),), "senm", "", NOISE, _SENM, note=OURS),
     Release("senm-vae-96", "SeNM-VAE-96.pth", (("table1", "senm-96"),), "senm", "", NOISE, _SENM, note=OURS),
     Release("senm-vae-960", "SeNM-VAE-960.pth", (("table1", "senm-960"),), "senm", "", NOISE, _SENM, note=OURS),
@@ -109,11 +114,14 @@ RELEASES: tuple[Release, ...] = (
             starts=("esrgan",)),
     Release("esrgan", "RRDB_ESRGAN_x4.pth", (), "baselines.super_resolution.esrgan.model:ESRGAN", "Apache-2.0", SR,
             "github.com/xinntao/ESRGAN (README)", note="trained on bicubic reduction, not on either data set"),
-    Release("fssr-aim", "AIM2019_TDSR.pth", (("table4", "fssr"),), "baselines.super_resolution.esrgan.model:ESRGAN", "MIT", SR,
+    Release("fssr-aim", "AIM2019_TDSR.pth", (("table4", "fssr"),), "baselines.super_resolution.esrgan.model:ESRGAN",
+            "MIT", SR,
             "github.com/ManuelFritsche/real-world-sr (README)"),
-    Release("impressionism-df2k", "DF2K.pth", (("table5", "impressionism"),), "baselines.super_resolution.esrgan.model:ESRGAN", "Apache-2.0",
+    Release("impressionism-df2k", "DF2K.pth", (("table5", "impressionism"),),
+            "baselines.super_resolution.esrgan.model:ESRGAN", "Apache-2.0",
             SR, "github.com/jixiaozhong/RealSR (README)"),
-    Release("dasr-aim", "DASR-AIM19-ESRGAN.pth", (("table4", "dasr"),), "baselines.super_resolution.esrgan.model:ESRGAN", "", SR,
+    Release("dasr-aim", "DASR-AIM19-ESRGAN.pth", (("table4", "dasr"),),
+            "baselines.super_resolution.esrgan.model:ESRGAN", "", SR,
             "github.com/ShuhangGu/DASR (README)", note=OURS),
     Release("deflow-aim", "DeFlow-AIM-RWSR-100k.pth", (("table4", "deflow"),), "", "Apache-2.0", SR,
             "github.com/volflow/DeFlow (README)"),
@@ -198,16 +206,17 @@ def suits(each: Release, settings: Any) -> bool:
 
 def _authors(path: Path, paired: bool, device: str) -> Any:
     from baselines.noise.senm_vae import PairedModel, SeNMVAEModel
-    from senm.checkpoint import paired_from_authors, semi_from_authors
     from senm.config import AUTHORS, PAIRED
+    from senm.model import SeNMVAE
+    from senm.paired import PairedVAE
     from senm.sampling.trained import Trained
     from senm.support.device import torch_device
 
     place = torch_device(device)
     if paired:
-        network = paired_from_authors(path).float().to(place)
+        network = PairedVAE.from_authors(path).float().to(place)
         return PairedModel(Trained(network, PAIRED.but(network=network.settings, level="sidd_line"), []))
-    semi = semi_from_authors(path).float().to(place)
+    semi = SeNMVAE.from_authors(path).float().to(place)
     return SeNMVAEModel(Trained(semi, AUTHORS.but(network=semi.settings), []))
 
 

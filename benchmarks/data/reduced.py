@@ -14,7 +14,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from senm.data.pool import Images
-    from senm.data.prepared import PreparedData, PreparedWriter
+    from senm.data.prepared import PreparedData
+    from senm.data.writer import PreparedWriter
 
 FACTOR = 4
 
@@ -34,7 +35,7 @@ def reduce(data: PreparedData, out: Path, limit: int | None = None) -> PreparedD
     Args:
         limit: keep the first `limit` images of each domain and half as many validation images; None keeps all.
     """
-    from senm.data.prepared import PreparedWriter
+    from senm.data.writer import PreparedWriter
 
     domains = [name for name in ("paired", "source", "target") if name in data.manifest.domains]
     orders = {name: [int(i) for i in data.order(name)[:limit]] for name in domains}

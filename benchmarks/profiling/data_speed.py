@@ -1,4 +1,4 @@
-"""`python -m benchmarks.profiling.data_speed`: crops a second by kind of storage, and the memory that preparation takes.
+"""`python -m benchmarks.profiling.data_speed`: crops a second by kind of storage, and memory.
 
 All kinds of storage hold the same crops and are measured in one run, so their ratios are comparable. The record is
 printed as JSON on stdout.

@@ -223,7 +223,8 @@ class Session:
                 rows.append({"name": name, "training": training, "status": "not run", "reason": "out of time"})
                 continue
             what = json.dumps({"arm": name, "case": asdict(case), "training": training})
-            command = [sys.executable, "-m", "benchmarks.profiling.profiler", "--one", what, "--device", str(self.device)]
+            module = "benchmarks.profiling.profiler"
+            command = [sys.executable, "-m", module, "--one", what, "--device", str(self.device)]
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
                 rows.append({"name": name, "training": training, "status": "ok", "batch": case.batch,

@@ -1,6 +1,6 @@
 """Steps that make things: train a noise model, put noise on images, train a restorer, restore images.
 
-Each is a function of (step, artefacts of its inputs, folder to write into, bench). `benchmarks.running.measure` holds the
+Each is a function of (step, artefacts of its inputs, folder to write into, bench). `benchmarks.running.measure` has the
 step that measures, so that a change there does not ask for a new training.
 """
 
@@ -199,11 +199,11 @@ def write_images(
 ) -> None:
     """Write what `draw` makes of `images`, chunk by chunk, so that an interrupted run goes on where it stopped.
 
-    Outputs are `factor` times larger than the inputs; `exact` ones are floats in [0, 1] and kept as `benchmarks.running.exact`
-    keeps them.
+    Outputs are `factor` times larger than the inputs; `exact` ones are floats in [0, 1] and kept as
+    `benchmarks.running.exact` keeps them.
     """
     from benchmarks.running.exact import split
-    from senm.data.prepared import PreparedWriter
+    from senm.data.writer import PreparedWriter
 
     if not len(images):
         raise DataError(f"no images for {step.label!r}", "at least one image")

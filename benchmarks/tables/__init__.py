@@ -61,8 +61,9 @@ class Restoration:
 class RowSpec:
     """A row: `noise` and `restorer` say how it is made; a row with neither is quoted from the paper.
 
-    `weights` names a published checkpoint that can fill the row instead (see baselines.published.weights). `paper` says whether
-    the paper prints the row, `plugin` that it is a user's own system, `external` a folder of images made elsewhere.
+    `weights` names a published checkpoint that can fill the row instead (see `baselines.published.weights`). `paper`
+    says whether the paper prints the row, `plugin` that it is a user's own system, `external` a folder of images made
+    elsewhere.
     """
 
     id: str

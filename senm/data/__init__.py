@@ -18,7 +18,7 @@ _HOME = {
     "DomainSampler": "domains",
     "Domains": "domains",
     "PreparedData": "prepared",
-    "PreparedWriter": "prepared",
+    "PreparedWriter": "writer",
     "read_rgb": "images",
     "write_png": "images",
 }

@@ -9,13 +9,16 @@ denoising" (CVPR 2019), equations 1 to 4; the demosaicing interpolates colour di
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from senm.level import LOG10_SHOT, READ_OFFSET, READ_SLOPE, READ_SPREAD
 from senm.support import seeding
+
+LOG10_SHOT = (math.log10(0.00068674), math.log10(0.02194856))
+READ_SLOPE, READ_OFFSET, READ_SPREAD = 1.85, 0.30, 0.20
 
 MARGIN = 4  # pixels around a crop that its developed values depend on, rounded up to whole Bayer cells
 PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))

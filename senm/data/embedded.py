@@ -15,7 +15,8 @@ import numpy as np
 from senm.data.camera import MARGIN, Camera, Exposure, draw_exposure
 from senm.data.images import read_rgb
 from senm.data.manifest import Source, file_sha256
-from senm.data.prepared import PreparedData, PreparedWriter
+from senm.data.prepared import PreparedData
+from senm.data.writer import PreparedWriter
 from senm.support import seeding
 from senm.support.errors import DataError, unknown
 from senm.support.progress import NullProgress, Progress

@@ -17,10 +17,7 @@ import numpy as np
 from senm.data.domains import Domains
 from senm.data.manifest import REDO, Manifest, file_sha256, read_manifest
 from senm.data.pool import ArrayImages, Images, Pairs, RaggedImages, empty_images, empty_pairs
-from senm.data.writer import PoolWriter, PreparedWriter
 from senm.support.errors import DataError, UsageError, unknown
-
-__all__ = ["PoolWriter", "PreparedData", "PreparedWriter"]
 
 
 class PreparedData:

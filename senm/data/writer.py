@@ -10,18 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from senm.data.manifest import FILE_NAME, Manifest, Pool, Source, StoredFile, file_sha256, is_prepared
 from senm.data.pool import ragged_offsets
+from senm.data.prepared import PreparedData
 from senm.support.errors import DataError, MachineError, UsageError
 from senm.support.files import write_bytes, writing_failed
 from senm.support.progress import NullProgress, Progress
-
-if TYPE_CHECKING:
-    from senm.data.prepared import PreparedData
 
 Size = tuple[int, int]
 
@@ -205,8 +203,6 @@ class PreparedWriter:
                notes: Iterable[str] = (), sources: Iterable[Source] = (),
                progress: Progress | None = None) -> PreparedData:
         """Hash all files, write the manifest, move the folder to its place and open it."""
-        from senm.data.prepared import PreparedData
-
         files: dict[str, StoredFile] = {}
         names = sorted(p.name for p in self.partial.iterdir() if p.suffix in (".npy", ".jsonl"))
         with (progress or NullProgress()).task(f"hashing {self.name}", len(names)) as task:

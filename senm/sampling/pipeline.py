@@ -1,6 +1,6 @@
 """Sampling into a folder of PNG files or into a prepared data set: reading, computing, encoding and writing overlap.
 
-One thread reads ahead (in `senm.sample`), the caller's thread computes, some encode and write. What is finished is
+One thread reads ahead (in `senm.sampling.sampler`), the caller's thread computes, some encode and write. What is done is
 kept: a run that was killed goes on where it stopped, and as noise depends on an image's name only, the result is the
 same. A file beside the images says what they were made with, so that only the same run goes on. Denoising into a folder
 does the same.
@@ -71,12 +71,10 @@ def denoise_folder(model: Trained, noisy: Path, out: Path, *, tile: int | None =
         UsageError: `out` is the folder of the noisy images, or holds images that were made with something else.
         MachineError: `out` cannot be written.
     """
-    from senm.api import denoised
-
     kept_apart(noisy, out)
     images = FileImages(list_images(noisy))
     plan = {"command": "denoise", "folder": noisy.resolve().name, "model": fingerprint(model)}
-    sample_to_folder(lambda part: denoised(model, part, NullProgress(), tile), images, out, progress=progress,
+    sample_to_folder(lambda part: model.denoise(part, tile=tile), images, out, progress=progress,
                      plan=plan)
     return len(images)
 

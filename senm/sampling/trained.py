@@ -17,13 +17,7 @@ import torch
 from safetensors.torch import save
 
 from senm import level as levels
-from senm.checkpoint import (
-    level_from_authors,
-    level_to_authors,
-    paired_from_authors,
-    read_state_dict,
-    semi_from_authors,
-)
+from senm.checkpoint import read_state_dict
 from senm.config import NoiseModelSettings, PairedModelSettings
 from senm.data.domains import Domains
 from senm.data.levelled import level_of_pair
@@ -32,7 +26,7 @@ from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
 from senm.support.device import torch_device
-from senm.support.errors import CheckpointError
+from senm.support.errors import CheckpointError, DataError
 from senm.support.files import write_atomically
 from senm.support.progress import NullProgress, Progress
 from senm.training.train import Training
@@ -120,12 +114,31 @@ class Trained:
         return sample_images(self.network, clean, levels=chosen, seed=seed, device=on,
                              normalize=self.settings.normalize, progress=progress or NullProgress(), **options)
 
+    def denoise(self, noisy: Images, *, tile: int | None = None, progress: Progress | None = None
+                ) -> Iterator[np.ndarray]:
+        """Denoised uint8 (H, W, 3) images in the order of `noisy`: the mean of z at every layer, no draw.
+
+        Raises:
+            DataError: the fully paired network, which cannot denoise.
+        """
+        from senm.sampling.sampler import check_tile, denoise_image
+
+        check_tile(tile)
+        network = self.network
+        if not isinstance(network, SeNMVAE):
+            raise DataError("the fully paired network cannot denoise", "a semi-supervised model")
+        with (progress or NullProgress()).task("denoising", len(noisy)) as task:
+            for image in noisy:
+                result = denoise_image(network, image, tile)
+                task.advance()
+                yield result
+
     def save(self, folder: Path, half: bool = False) -> None:
         """Write the folder; `half` stores float16 and leaves the level network out."""
         folder.mkdir(parents=True, exist_ok=True)
         write_tensors(folder / "model.safetensors", self.network.to_authors(), half)
         if self.level_net is not None and not half:
-            write_tensors(folder / "level_net.safetensors", level_to_authors(self.level_net))
+            write_tensors(folder / "level_net.safetensors", self.level_net.to_authors())
         (folder / "settings.json").write_text(self.settings.model_dump_json(indent=1))
         (folder / "levels.json").write_text(json.dumps([round(level, 6) for level in self.levels]))
 
@@ -141,12 +154,12 @@ class Trained:
         semi = isinstance(values, dict) and "zn_dim" in values.get("network", {})
         settings: Settings = NoiseModelSettings(**values) if semi else PairedModelSettings(**values)
         state = read_state_dict(folder / "model.safetensors")
-        network = (semi_from_authors(state) if semi else paired_from_authors(state)).float().to(on)
+        network = (SeNMVAE if semi else PairedVAE).from_authors(state).float().to(on)
         if network.settings != settings.network.but(level_scale=1.0):  # the authors' layout has it in its weights
             raise CheckpointError(f"{folder} holds a network of {network.settings}",
                                   f"{settings.network}, as its settings.json says")
         net = folder / "level_net.safetensors"
-        level_net = level_from_authors(net).to(on).eval() if net.is_file() else None
+        level_net = LevelNet.from_authors(net).to(on).eval() if net.is_file() else None
         return cls(network, settings, read_json(folder, "levels.json"), level_net)
 
 

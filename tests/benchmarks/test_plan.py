@@ -117,7 +117,8 @@ def test_a_row_is_filled_by_checkpoints_only_if_no_training_is_left() -> None:
 
 
 def test_published_weights_fill_a_quoted_row() -> None:
-    release = SimpleNamespace(name="restormer-sidd", file="real_denoising.pth", maker="baselines.published.pretrained:Restormer")
+    release = SimpleNamespace(name="restormer-sidd", file="real_denoising.pth",
+                              maker="baselines.published.pretrained:Restormer")
     found = SimpleNamespace(release=release, sha256="ab", path="there")
     plan = plans("table3", weights={("table3", "restormer"): found})
     assert row(plan, "restormer").filled == "released weights"
@@ -173,7 +174,8 @@ def test_a_metric_is_measured_once_its_weights_are_there(tmp_path: Path, monkeyp
 
 def test_keys_follow_the_code_that_measures_and_the_code_that_reads_published_weights() -> None:
     measured = closure(row(plans("table4"), "esrgan").evaluations["restoration"].sources)
-    wanted = {"benchmarks.running.measure", "benchmarks.metrics", "benchmarks.running.steps", "benchmarks.metrics.pairwise"}
+    wanted = {"benchmarks.running.measure", "benchmarks.metrics", "benchmarks.running.steps",
+              "benchmarks.metrics.pairwise"}
     assert wanted <= set(measured)
     found = Found(release("c2n-sidd"), Path("there"), "ab")
     assert "baselines.noise.c2n.model" in closure(Planner(SMALL, scale("smoke")).published(found).sources)

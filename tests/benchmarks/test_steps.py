@@ -75,5 +75,6 @@ def test_the_closure_follows_lazy_imports_but_not_the_settings_and_the_map_of_na
 
 def test_measuring_is_no_part_of_a_training() -> None:
     assert not [
-        name for name in closure(("benchmarks.running.steps", "baselines.restorers.dncnn")) if name.startswith("benchmarks.metrics")
+        name for name in closure(("benchmarks.running.steps", "baselines.restorers.dncnn"))
+        if name.startswith("benchmarks.metrics")
     ]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from senm.data.prepared import PreparedData, PreparedWriter
+from senm.data.prepared import PreparedData
+from senm.data.writer import PreparedWriter
 from senm.support.seeding import rng
 
 

@@ -123,7 +123,8 @@ def test_dialects_is_what_the_command_prints(capsys: pytest.CaptureFixture[str])
     assert blocks("docs/dialects.md", "text") == [capsys.readouterr().out]
 
 
-@pytest.mark.parametrize("module", ["senm.api", "senm.model", "senm.paired", "senm.support.errors", "senm.support.progress",
+@pytest.mark.parametrize("module", ["senm.api", "senm.model", "senm.paired", "senm.support.errors",
+                                    "senm.support.progress",
                                     "benchmarks.core.options", "benchmarks.cli.store"])
 def test_examples_in_docstrings(module: str) -> None:
     assert doctest.testmod(importlib.import_module(module)).failed == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from senm.checkpoint import level_from_authors, level_to_authors
+from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
 
@@ -57,7 +57,7 @@ def test_every_published_layout_loads_and_round_trips(layout: str) -> None:
     elif "fully" in layout:
         again = PairedVAE.from_authors(published).to_authors()
     else:
-        again = level_to_authors(level_from_authors(published))
+        again = LevelNet.from_authors(published).to_authors()
     assert again.keys() == published.keys()
     assert all(torch.equal(again[name], published[name]) for name in published)
 
@@ -105,7 +105,7 @@ def test_training_pass(vectors: dict[str, torch.Tensor], domain: str, paired: in
 
 @torch.no_grad()
 def test_level_network(vectors: dict[str, torch.Tensor]) -> None:
-    close(level_from_authors(state("noise_level_net"))(vectors["y"]), vectors["level_net"])
+    close(LevelNet.from_authors(state("noise_level_net"))(vectors["y"]), vectors["level_net"])
 
 
 @pytest.mark.parametrize(("name", "zero"), [("full.generate", False), ("full.generate.mean", True)])

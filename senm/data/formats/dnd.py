@@ -17,7 +17,8 @@ from senm.data.cuts import Cut
 from senm.data.formats.matfiles import container
 from senm.data.manifest import Source, file_sha256
 from senm.data.pool import Images
-from senm.data.prepared import PreparedData, PreparedWriter
+from senm.data.prepared import PreparedData
+from senm.data.writer import PreparedWriter
 from senm.support.errors import DataError
 from senm.support.progress import NullProgress, Progress
 

@@ -19,7 +19,8 @@ from senm.data.images import EXTENSIONS, image_size, list_images, read_rgb
 from senm.data.jobs import Job, run
 from senm.data.manifest import Source, file_sha256
 from senm.data.pool import FileImages, Pairs
-from senm.data.prepared import PreparedData, PreparedWriter
+from senm.data.prepared import PreparedData
+from senm.data.writer import PreparedWriter
 from senm.support import seeding
 from senm.support.errors import DataError, UsageError, unknown
 from senm.support.progress import NullProgress, Progress

@@ -1,7 +1,7 @@
 """Open sets of real camera pairs: PolyU (100 crops of 40 scenes) and CC (15 crops), 512 x 512, ``_real`` and ``_mean``.
 
-The clean side is the mean of many shots of a static scene. Both are folders of pairs, so `senm.data.formats.folder` cuts
-them; what is added here is where they lie, how many they are, and which crops show the same photograph.
+The clean side is the mean of many shots of a static scene. Both are folders of pairs, so `senm.data.formats.folder`
+cuts them; what is added here is where they lie, how many they are, and which crops show the same photograph.
 """
 
 from __future__ import annotations

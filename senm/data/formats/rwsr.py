@@ -22,8 +22,8 @@ from senm.data.formats.sidd_photos import check_end
 from senm.data.images import image_size, list_images
 from senm.data.jobs import Job, run
 from senm.data.manifest import Source
-from senm.data.prepared import PreparedData, PreparedWriter
-from senm.data.writer import PoolWriter
+from senm.data.prepared import PreparedData
+from senm.data.writer import PoolWriter, PreparedWriter
 from senm.support import seeding
 from senm.support.errors import DataError, unknown
 from senm.support.progress import NullProgress, Progress

@@ -24,7 +24,8 @@ from senm.data.formats.sidd_photos import Photo, find_photos, instance_folders
 from senm.data.formats.splits import MEANING, check_split, paper_counts, split
 from senm.data.jobs import Job, run, store
 from senm.data.manifest import Source, file_sha256
-from senm.data.prepared import PreparedData, PreparedWriter
+from senm.data.prepared import PreparedData
+from senm.data.writer import PreparedWriter
 from senm.support import seeding
 from senm.support.errors import DataError, unknown
 from senm.support.progress import NullProgress, Progress
