@@ -247,6 +247,23 @@ def checked_crop(crop: int, resolutions: int, loss: LossSettings, level_net: boo
                                 f"set train.crop to {-(-side // stride) * stride}{mend}")
 
 
+class SamplingSettings(Settings):
+    """What is done beyond the paper so that generated noise is as strong and as structured as the real one."""
+
+    prior: Literal["standard", "fitted"] = Field(
+        "standard", description="draws of zn: white, or coloured as the aggregate posterior of the training pairs",
+        json_schema_extra={"source": "code and paper: white; fitted after training (ex-post density estimation)"},
+    )
+    level_curve: Literal["none", "calibrated"] = Field(
+        "none", description="the level fed for a level asked for, fitted on the training pairs after training",
+        json_schema_extra={"source": "code and paper: the level asked for"},
+    )
+    output: Literal["direct", "difference"] = Field(
+        "direct", description="the noisy pass, or x + noisy pass - clean pass with the draws of one z",
+        json_schema_extra={"source": "code and paper: the noisy pass, so that errors of reconstruction become noise"},
+    )
+
+
 class NoiseModelSettings(Settings):
     """Everything that defines a trained SeNM-VAE."""
 
@@ -258,6 +275,7 @@ class NoiseModelSettings(Settings):
         json_schema_extra={"source": "code: log-linear shot/read line of SIDD; paper 3.2: 'the specified level'"},
     )
     normalize: bool = Field(False, description="shift generated images so that each channel keeps the clean mean")
+    sampling: SamplingSettings = SamplingSettings()
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Self:
@@ -276,9 +294,12 @@ class PairedModelSettings(Settings):
         json_schema_extra={"source": "code: an array measured per training image; paper: silent"},
     )
     normalize: bool = False
+    sampling: SamplingSettings = SamplingSettings()
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Self:
+        if self.sampling.output == "difference":
+            raise SettingsError("sampling.output is 'difference'", "'direct': this network has no clean pass")
         checked_crop(self.train.crop, len(self.network.nls), self.loss, level_net=False)
         return self
 
@@ -299,6 +320,7 @@ SHORT = AUTHORS.but(
                domain_weights=(2.0, 1.0, 0.5), checkpoint_every=250, log_every=50),
     level="measured",
     normalize=True,
+    sampling=dict(prior="fitted", level_curve="calibrated", output="difference"),
 )
 SMOKE = SHORT.but(  # every term of the objective is on: this scale is for tests and gates
     network=dict(nf=8, zn_dim=4, nls=(1, 1), growth=8, level_scale=1.0),
@@ -315,6 +337,7 @@ PAIRED_SHORT = PAIRED.but(
     train=dict(iterations=8_000, lr=8e-4, crop=32, batch=8, milestones=(5_000, 6_200, 7_000, 7_500, 7_800),
                checkpoint_every=250, log_every=50),
     normalize=True,
+    sampling=dict(prior="fitted", level_curve="calibrated"),
 )
 PAIRED_SMOKE = PAIRED_SHORT.but(
     network=dict(nf=8, nls=(1, 1), growth=8, level_scale=1.0),

@@ -18,6 +18,10 @@ class Gaussian(NamedTuple):
         """mean + std * eps for standard-normal eps of the same shape."""
         return self.mean + self.log_std.exp() * eps
 
+    def standardised(self, value: Tensor) -> Tensor:
+        """(value - mean) / std: what `draw` makes `value` of."""
+        return (value - self.mean) * torch.exp(-self.log_std)
+
     def rows(self, start: int, stop: int) -> Gaussian:
         """The Gaussian of samples start..stop-1."""
         return Gaussian(self.mean[start:stop], self.log_std[start:stop])

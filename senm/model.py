@@ -122,6 +122,7 @@ class SeNMVAE(nn.Module):
         coin: Tensor | None = None,
         temperature: float = 1.0,
         with_kl_z: bool = True,
+        residuals: list[Tensor] | None = None,
     ) -> Descent:
         """One top-down pass, from layer L-1 to the image (equations 14, 16, 17, 19, 20).
 
@@ -137,6 +138,7 @@ class SeNMVAE(nn.Module):
             coin: for each row with x and y, whether z comes from q(z given x).
             temperature: factor on a zn drawn from the prior.
             with_kl_z: whether to measure KL(q(z given y) to q(z given x)) on the rows with x and y.
+            residuals: filled with the drawn zn standardised by its prior, (zn - mean) / std, from layer 0 on.
         """
         paired = 0 if coin is None else len(coin)
         x_rows, y_rows = (0 if a is None else len(a[0]) for a in (a_x, a_y))
@@ -160,6 +162,8 @@ class SeNMVAE(nn.Module):
                     q_n: Gaussian = self.q_zn[i](decoded + a_n[i], level)
                     kl_zn.append(per_sample(kl(q_n, p_n)))
                     z_n = q_n.draw(noise["zn"][i])
+                    if residuals is not None:
+                        residuals.insert(0, p_n.standardised(z_n))
                 else:
                     z_n = temperature * p_n.draw(noise["zn"][i])
                 decoded = decoded + self.project_zn[i](z_n)
@@ -182,6 +186,7 @@ class SeNMVAE(nn.Module):
         temperature: float = 1.0,
         noise: Noise | None = None,
         generator: torch.Generator | None = None,
+        difference: bool = False,
     ) -> Tensor:
         """A noisy image for each clean one by ancestral sampling: z ~ q(z|x), zn ~ p(zn|z), then y (figure 1b).
 
@@ -190,6 +195,8 @@ class SeNMVAE(nn.Module):
             level: degradation level (a standard deviation in [0, 1] units), one number or one a sample.
             temperature: factor on the drawn zn.
             noise: the standard-normal draws; drawn here if None.
+            difference: return x + noisy pass - clean pass with the same draws of z, so that what the network cannot
+                reconstruct of x does not become noise.
 
         Returns:
             (B, 3, H, W), not clamped.
@@ -197,7 +204,9 @@ class SeNMVAE(nn.Module):
         noise = noise or self.draw_noise(len(x), x.shape[2], x.shape[3], generator)
         levels = torch.as_tensor(level, device=x.device).to(torch.promote_types(x.dtype, torch.float32))
         levels = levels.reshape(-1).expand(len(x))
-        return self.descend(self.encode_x(x), None, noise, level=levels, temperature=temperature).image
+        a_x = self.encode_x(x)
+        noisy = self.descend(a_x, None, noise, level=levels, temperature=temperature).image
+        return x + (noisy - self.descend(a_x, None, noise).image) if difference else noisy
 
     def denoise(self, y: Tensor, noise: Noise | None = None, generator: torch.Generator | None = None) -> Tensor:
         """A clean image for each noisy one: z ~ q(z|y), then x. (B, 3, H, W) in [0, 1] to the same, not clamped."""

@@ -92,8 +92,12 @@ class PairedVAE(nn.Module):
         return features
 
     def descend(self, x: Tensor, level: Tensor, noise: Noise, y: Tensor | None = None,
-                temperature: float = 1.0) -> Descent:
-        """The top-down pass: latents from the posterior where y is given, else from the prior."""
+                temperature: float = 1.0, residuals: list[Tensor] | None = None) -> Descent:
+        """The top-down pass: latents from the posterior where y is given, else from the prior.
+
+        Args:
+            residuals: filled with the drawn zn standardised by its prior, (zn - mean) / std, from layer 0 on.
+        """
         plane = (level * self.settings.level_scale).to(x).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
         a_x = self.encode(self.encode_x, self.stem_x(channels_last(torch.cat([x, plane], 1))))
         a_y = self.encode(self.encode_y, self.stem_y(channels_last(y))) if y is not None else None
@@ -106,7 +110,10 @@ class PairedVAE(nn.Module):
             q: Gaussian = self.q[i](decoded + a_y[i]) if a_y is not None else p
             if a_y is not None:
                 kls.append(per_sample(kl(q, p)))
-            decoded = decoded + self.project_zn[i](temperature * q.draw(noise["zn"][i]))
+            z_n = q.draw(noise["zn"][i])
+            if residuals is not None:
+                residuals.insert(0, p.standardised(z_n))
+            decoded = decoded + self.project_zn[i](temperature * z_n)
             decoded = self.decode[i](decoded)
         image = self.output(decoded.to(self.output.weight.dtype))
         return Descent(image, kl_zn=torch.stack(kls[::-1]) if kls else None)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from senm.support.progress import Progress
 
 QUANTISATION = 1 / 12 / 255**2
+LEAST = 1e-3  # level below which a pair shows rounding only
 NOT_IN_PAPER = "ours: the paper has no such row"
 
 
@@ -105,13 +106,14 @@ class WhiteGaussian:
 
 
 class HeteroscedasticGaussian:
-    """Independent noise of variance a * x + b, with a and b a channel (x in [0, 1])."""
+    """Independent noise of variance level^2 (a x + b), with a and b a channel, x and the image's level in [0, 1]."""
 
     name = "heteroscedastic"
     capabilities = Capabilities(kind="noise", needs_pairs=True, trains=False)
 
-    def __init__(self, settings: HeteroscedasticSettings, slope: np.ndarray, offset: np.ndarray) -> None:
-        self.settings, self.slope, self.offset = settings, slope, offset
+    def __init__(self, settings: HeteroscedasticSettings, slope: np.ndarray, offset: np.ndarray, levels: np.ndarray
+                 ) -> None:
+        self.settings, self.slope, self.offset, self.levels = settings, slope, offset, levels
 
     @classmethod
     def default_settings(cls, scale: Scale) -> HeteroscedasticSettings:
@@ -123,42 +125,53 @@ class HeteroscedasticGaussian:
         cls, domains: Domains, settings: HeteroscedasticSettings, *, seed: int, device: str, workdir: Path,
         progress: Progress,
     ) -> Self:
-        """Fit a and b, both at least 0, on all pixels of the training pairs.
+        """Fit a and b, both at least 0, on all pixels of the training pairs, each divided by its pair's level.
 
         Raises:
             DataError: there are no pairs.
         """
         if not len(domains.paired):
             raise DataError("there are no pairs to fit variance against intensity on", "at least one pair")
-        moments = np.zeros((3, 256, 2))
+        moments, levels = np.zeros((3, 256, 2)), []
         with progress.task("fit variance", len(domains.paired)) as task:
             for index in range(len(domains.paired)):
+                levels.append(max(level_of_pair(domains.paired, index), LEAST))
                 clean, residual = domains.paired.clean[index], _residual(domains.paired, index)
                 for channel in range(3):
                     level, square = clean[..., channel].ravel(), residual[..., channel].ravel() ** 2
+                    square = (square - QUANTISATION) / levels[-1] ** 2
                     moments[channel, :, 0] += np.bincount(level, minlength=256)
                     moments[channel, :, 1] += np.bincount(level, square, minlength=256)
                 task.advance()
-        fitted = np.array([fit_line(m[:, 0], m[:, 1], settings.bins, settings.margin) for m in moments])
-        return cls(settings, fitted[:, 0], fitted[:, 1])
+        fitted = np.array([fit_line(m[:, 0], m[:, 1], settings.bins, settings.margin, 0.0)
+                           for m in moments])
+        return cls(settings, fitted[:, 0], fitted[:, 1], np.array(levels))
 
     def sample(self, clean: Images, *, seed: int, device: str, progress: Progress) -> Iterator[np.ndarray]:
-        """Noisy versions in order; an image's noise depends on the seed and its name only."""
-        return _sample(self.name, lambda x, name: self.slope * x + self.offset, clean, seed, progress)
+        """Noisy versions in order; an image's noise depends on the seed and its name only.
+
+        Its level is its own where it has one, else one of the training pairs'.
+        """
+        from senm.level import level_source
+
+        level = level_source("measured", self.levels.tolist(), seed, clean)
+        return _sample(self.name, lambda x, name: level(name) ** 2 * (self.slope * x + self.offset), clean, seed,
+                       progress)
 
     def save(self, folder: Path) -> None:
-        """Write settings, slope and offset."""
-        state = {"slope": torch.from_numpy(self.slope), "offset": torch.from_numpy(self.offset)}
+        """Write settings, slope, offset and levels."""
+        state = {name: torch.from_numpy(getattr(self, name)) for name in ("slope", "offset", "levels")}
         save_checkpoint(folder, self.name, self.settings, state)
 
     @classmethod
     def load(cls, folder: Path, device: str) -> Self:
         """Read what `save` wrote; raises CheckpointError where it is missing or broken."""
         settings, state = load_checkpoint(folder, cls.name, HeteroscedasticSettings)
-        return cls(settings, state["slope"].numpy(), state["offset"].numpy())
+        return cls(settings, *(state[name].numpy() for name in ("slope", "offset", "levels")))
 
 
-def fit_line(count: np.ndarray, squares: np.ndarray, bins: int, margin: float) -> tuple[float, float]:
+def fit_line(count: np.ndarray, squares: np.ndarray, bins: int, margin: float,
+             rounding: float = QUANTISATION) -> tuple[float, float]:
     """Slope and offset (at least 0) of variance against intensity by weighted least squares.
 
     Args:
@@ -166,8 +179,9 @@ def fit_line(count: np.ndarray, squares: np.ndarray, bins: int, margin: float) -
         squares: sum of squared residuals ([0, 1] units) at each grey level.
         bins: grey levels are joined to this many bins.
         margin: levels nearer than this to 0 or 1 are left out, unless nothing else is there.
+        rounding: variance that is taken off, that of 8 bits.
 
-    The variance of rounding to 8 bit is taken off, since a sample is rounded again. A bin's mean square has relative
+    The variance of rounding is taken off, since a sample is rounded again. A bin's mean square has relative
     variance 2 / n, so it is weighted by n / variance^2; the weights are refined three times.
     """
     from scipy.optimize import nnls
@@ -181,7 +195,7 @@ def fit_line(count: np.ndarray, squares: np.ndarray, bins: int, margin: float) -
     used = n > 0
     n = n[used]
     x = np.bincount(label, (count * grey)[inside], minlength=bins)[used] / n
-    variance = np.maximum(np.bincount(label, squares[inside], minlength=bins)[used] / n - QUANTISATION, 0)
+    variance = np.maximum(np.bincount(label, squares[inside], minlength=bins)[used] / n - rounding, 0)
     design = np.stack([x, np.ones_like(x)], 1)
     weight = np.sqrt(n)
     solution = np.zeros(2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -37,9 +37,10 @@ class _Model:
         return cls(Trained.fit(domains, settings, seed=seed, device=device, workdir=workdir, progress=progress,
                                observe=observer(workdir.name)))
 
-    def sample(self, clean: Images, *, seed: int, device: str, progress: Progress) -> Iterator[np.ndarray]:
-        """Noisy uint8 (H, W, 3) images in the order of `clean`."""
-        return self.trained.sample(clean, seed=seed, device=device, progress=progress)
+    def sample(self, clean: Images, *, seed: int, device: str, progress: Progress,
+               sampling: Mapping[str, str] | None = None) -> Iterator[np.ndarray]:
+        """Noisy uint8 (H, W, 3) images in the order of `clean`; `sampling` changes the settings of that name."""
+        return self.trained.sample(clean, seed=seed, device=device, progress=progress, sampling=sampling)
 
     def save(self, folder: Path, half: bool = False) -> None:
         """Write the checkpoint folder; `half` stores float16."""

@@ -237,7 +237,7 @@ def judge(
         on_paper = judge_printed(claim, source)
         notes = list(ours.notes)
         if ours.lone:
-            notes.append("cells of one replicate have no known spread")
+            notes.append("one replicate has no known spread and decides nothing: run with --seeds 0,1,2")
         if on_paper.state != "holds":
             words = "it fails" if on_paper.state == "fails" else "it is undecided"
             notes.append(f"on the printed cells {words}: " + ", ".join(on_paper.deciding or on_paper.notes))
@@ -272,4 +272,4 @@ def judge_printed(claim: Claim, source: Reference | None = None) -> Judged:
     cells = (source or printed()).table(claim.table)
     if not cells:
         return Judged("undecided", (), ("the paper plots this without printing values",), False)
-    return judge_cells(claim, {place: [cell.value] for place, cell in cells.items()}, {}, {})
+    return judge_cells(claim, {place: [cell.value] for place, cell in cells.items()}, {}, {}, printed=True)

@@ -6,7 +6,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.core.record import ClaimState
 
@@ -14,6 +14,8 @@ Place = tuple[str, str]
 Values = Mapping[Place, Sequence[float]]
 LOWER = ("fid", "kld", "lpips")
 SLACK = 1e-9
+LEVEL = 0.05
+"""Probability below which a difference is not taken for luck."""
 
 
 def direction(column: str) -> int:
@@ -43,13 +45,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Decision:
-    """A comparison decided: its state, how far from zero in units of the column, and the cells in words."""
+    """A comparison decided: its state, how far from zero in units of the column, the cells in words, whether one of
+    them has a single replicate, and the probability of such a difference by chance."""
 
     comparison: Comparison
     state: ClaimState
     margin: float
     text: str
     lone: bool
+    chance: float
 
 
 def better(a: str, b: str, columns: Iterable[str], allowance: float = 0.0) -> tuple[Comparison, ...]:
@@ -75,11 +79,11 @@ def shrinking(pairs: Sequence[tuple[str, str]], columns: Iterable[str]) -> tuple
     )
 
 
-def decide(comparison: Comparison, values: Values) -> Decision | None:
-    """Decide a comparison, or None where a cell has no values.
+def decide(comparison: Comparison, values: Values, printed: bool = False) -> Decision | None:
+    """Decide a comparison by itself, or None where a cell has no values; see `corrected` for several.
 
-    The sum of means must clear the root of the summed squared spreads over replicates. A cell with one replicate
-    takes the largest spread of the others; where every cell has one, the sign alone decides, as on printed numbers.
+    Printed numbers are decided by their sign. Measured ones by Welch's t-test of the sum of means against zero, two
+    sided, at 5 %; where a cell has one replicate its spread is unknown and nothing is decided.
     """
     if any(not values.get(place) for place in comparison.places):
         return None
@@ -87,26 +91,64 @@ def decide(comparison: Comparison, values: Values) -> Decision | None:
     for coefficient, row in comparison.terms:
         totals[row] = totals.get(row, 0) + coefficient
     cells = {row: list(values[row, comparison.column]) for row in totals}
-    spreads = {row: statistics.stdev(found) for row, found in cells.items() if len(found) > 1}
-    unknown = max(spreads.values(), default=0.0)
     sign = direction(comparison.column)
     total = sign * math.fsum(c * statistics.fmean(cells[row]) for row, c in totals.items()) + comparison.allowance
-    spread = math.sqrt(math.fsum((c * spreads.get(row, unknown)) ** 2 for row, c in totals.items()))
+    lone = any(len(found) < 2 for found in cells.values())
+    parts = {row: (c**2 * statistics.variance(cells[row]) / len(cells[row]), len(cells[row]) - 1)
+             for row, c in totals.items() if len(cells[row]) > 1}
+    error = math.sqrt(math.fsum(part for part, _ in parts.values()))
+    if printed:
+        chance = 0.0
+    elif lone or not math.isfinite(total):
+        chance = 1.0
+    else:
+        chance = two_sided(total, error, parts.values())
     reached = total > SLACK or (comparison.allowance > 0 and total >= -SLACK)
-    state: ClaimState = "holds" if reached else "fails"
-    if not math.isfinite(total) or (spread and abs(total) <= spread):
+    state: ClaimState = "undecided" if chance > LEVEL else "holds" if reached else "fails"
+    if not math.isfinite(total):
         state = "undecided"
-    return Decision(comparison, state, total, _words(comparison, cells, spread), len(spreads) < len(cells))
+    return Decision(comparison, state, total, _words(comparison, cells, error), lone, chance)
 
 
-def _words(comparison: Comparison, cells: Mapping[str, Sequence[float]], spread: float) -> str:
+def two_sided(total: float, error: float, parts: Iterable[tuple[float, int]]) -> float:
+    """Probability of a sum this far from zero by chance: Student's t with Welch and Satterthwaite's degrees.
+
+    Args:
+        total: the sum of means.
+        error: its standard error.
+        parts: of each mean its squared standard error and its degrees of freedom.
+    """
+    if error <= SLACK * max(abs(total), SLACK):
+        return 0.0  # replicates that agree to the last digit
+    from scipy.stats import t as student
+
+    degrees = error**4 / math.fsum(part**2 / freedom for part, freedom in parts if part)
+    return float(2 * student.sf(abs(total) / error, degrees))
+
+
+def corrected(decisions: Sequence[Decision]) -> list[Decision]:
+    """The decisions of one claim together: Holm's correction, so that many comparisons do not decide by luck.
+
+    From the least probable on, each must stay below 5 % divided by how many are left; the first that does not, and
+    all after it, are undecided.
+    """
+    order = sorted(range(len(decisions)), key=lambda i: decisions[i].chance)
+    found, open_ = list(decisions), True
+    for rank, i in enumerate(order):
+        open_ = open_ and decisions[i].chance <= LEVEL / (len(decisions) - rank)
+        if not open_:
+            found[i] = replace(decisions[i], state="undecided")
+    return found
+
+
+def _words(comparison: Comparison, cells: Mapping[str, Sequence[float]], error: float) -> str:
     shown = {row: f"{row} {statistics.fmean(found):.4g}" for row, found in cells.items()}
     if len(shown) == len(comparison.terms) == 2:
         text = " against ".join(shown.values())
     else:
         text = " ".join(f"{'+' if c > 0 else '-'} {shown[row]}" for c, row in comparison.terms).removeprefix("+ ")
     allowance = f", within {comparison.allowance:g}" if comparison.allowance else ""
-    return f"{comparison.column}: {text}{allowance}{f' (spread {spread:.2g})' if spread else ''}"
+    return f"{comparison.column}: {text}{allowance}{f' (standard error {error:.2g})' if error else ''}"
 
 
 Rule = Callable[[Sequence[ClaimState]], ClaimState]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.core.record import ClaimState
-from benchmarks.judging.predicates import Comparison, Decision, Place, Rule, Values, decide, every
+from benchmarks.judging.predicates import Comparison, Decision, Place, Rule, Values, corrected, decide, every
 
 SUBSTITUTES = {"fid": ("fd_random", "fd-random")}
 SHOWN = 4
@@ -41,7 +41,8 @@ class Judged:
     lone: bool
 
 
-def judge_cells(claim: Claim, given: Values, reasons: Mapping[Place, str], metrics: Mapping[str, str]) -> Judged:
+def judge_cells(claim: Claim, given: Values, reasons: Mapping[Place, str], metrics: Mapping[str, str],
+                printed: bool = False) -> Judged:
     """Judge a claim on the cells of its table.
 
     Args:
@@ -49,13 +50,16 @@ def judge_cells(claim: Claim, given: Values, reasons: Mapping[Place, str], metri
         given: values by replicate of each cell that has some.
         reasons: why another cell has none.
         metrics: column id -> the metric it holds.
+        printed: the cells are the paper's, one number each, decided by their signs.
     """
     if not given:
         return Judged("undecided", (), (f"{claim.table} has no measured cells",), False)
     values, substitutes = _with_substitutes(given, metrics)
     comparisons = claim.over({row for row, _ in values})
-    decided = [(one, decide(one, values)) for one in comparisons]
-    decisions = [found for _, found in decided if found]
+    alone = [(one, decide(one, values, printed)) for one in comparisons]
+    decisions = corrected([found for _, found in alone if found])
+    judged = iter(decisions)
+    decided = [(one, next(judged) if found else None) for one, found in alone]
     state = claim.rule([found.state if found else "undecided" for _, found in decided])
     absent = dict.fromkeys(p for one, found in decided if not found for p in one.places if not values.get(p))
     notes = []

@@ -155,14 +155,14 @@ class Planner:
         if found is not None and spec.task == "noise":
             train = self.published(found)
         if spec.task == "noise" and row.noise:
-            generated = self.sample(train, "validation", seed) if train else None
+            generated = self.sample(train, "validation", seed, row.noise.sampling) if train else None
             evaluations["noise"] = self.evaluate("noise", row, generated, metrics, seed)
         if found is not None and spec.task != "noise":
             network = self.published(found)
             evaluations["restoration"] = self.restoration(row, network, metrics, 0)
             return RowPlan(row, seed, "released weights", evaluations)
         if row.restorer:
-            network = self.fit_restorer(row.restorer, train, seed)
+            network = self.fit_restorer(row.restorer, train, seed, row.noise.sampling if row.noise else {})
             evaluations["restoration"] = self.restoration(row, network, metrics, seed)
         trained = [
             step for root in evaluations.values() for step in root.walk() if step.kind in ("fit", "fit-restorer")
@@ -222,31 +222,34 @@ class Planner:
             )
         )
 
-    def sample(self, fit: Step, pool: str, seed: int) -> Step:
+    def sample(self, fit: Step, pool: str, seed: int, sampling: Mapping[str, str] | None = None) -> Step:
         """Put synthetic noise on the clean images of a pool ('validation', 'train' or 'source').
 
         Validation images get noise as strong as their own real noise: what is compared is its kind, and with few
-        images the luck of drawn levels would decide.
+        images the luck of drawn levels would decide. So do training images where the model saw all their partners.
         """
         limit = self.scale.validation_images if pool == "validation" else self.scale.train_images
         count = self.data.counts[pool] if limit is None else min(limit, self.data.counts[pool])
-        own = {"levels": "own"} if pool == "validation" else {}
+        every = fit.params.get("domains", {"paired": 0})["paired"] is None
+        own = {"levels": "own"} if pool == "validation" or (pool == "train" and every) else {}
+        how = {"sampling": dict(sampling)} if sampling else {}
         return Step(
             "sample",
             f"noise for {count} {pool} images by {fit.label.removeprefix('train ')}",
-            {"system": fit.params["system"], "pool": pool, "images": limit, **own, **self._data()},
+            {"system": fit.params["system"], "pool": pool, "images": limit, **own, **how, **self._data()},
             seed,
             {"model": fit},
             ("benchmarks.running.steps", module_of(fit.params["system"])),
             cost={"images": count},
         )
 
-    def fit_restorer(self, spec: Restoration, noise: Step | None, seed: int) -> Step:
+    def fit_restorer(self, spec: Restoration, noise: Step | None, seed: int,
+                     sampling: Mapping[str, str] | None = None) -> Step:
         """Train a restorer on real pairs, synthetic pairs, or both."""
         settings = settings_of(spec.system, self.scale.name, spec.changes, self.data.side)
         inputs: dict[str, Step] = {}
         if spec.pool and noise is not None:
-            inputs["synthetic"] = self.sample(noise, spec.pool, seed)
+            inputs["synthetic"] = self.sample(noise, spec.pool, seed, sampling)
         start = self.start(spec, settings, seed)
         if start is not None:
             inputs["start"] = start

@@ -79,10 +79,11 @@ def sample(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -
     if step.params.get("levels") == "own":
         clean = levelled(data.pairs(pool).subset(range(len(clean))))
     model = get(step.params["system"]).load(inputs["model"] / "model", bench.device)
+    how = {"sampling": step.params["sampling"]} if "sampling" in step.params else {}
 
     def draw(part: Images) -> Iterator[np.ndarray]:
         iterator: Iterator[np.ndarray] = model.sample(
-            part, seed=step.seed, device=bench.device, progress=NullProgress()
+            part, seed=step.seed, device=bench.device, progress=NullProgress(), **how
         )
         return iterator
 

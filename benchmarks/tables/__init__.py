@@ -30,12 +30,14 @@ class Mix:
 class Noise:
     """A noise model to be trained: its registry name, its data, and what differs from its settings at the scale.
 
-    The system 'real' stands for the real noisy images themselves: nothing is trained or sampled.
+    The system 'real' stands for the real noisy images themselves: nothing is trained or sampled. `sampling` changes how
+    a trained SeNM-VAE is sampled from (`senm.config.SamplingSettings`), so that rows can share one training.
     """
 
     system: str
     mix: Mix
     changes: dict[str, Any] = field(default_factory=dict)
+    sampling: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,13 @@ UNPAIRED = Mix(0, ALL, ALL)
 PAIRED = Mix(ALL, 0, 0)
 
 
-def semi(paired: int) -> Noise:
+STANDARD = {"prior": "standard", "level_curve": "none"}
+"""As the paper samples, where the settings of a scale do otherwise; the networks are those of the rows above."""
+
+
+def semi(paired: int, sampling: dict[str, str] | None = None) -> Noise:
     """SeNM-VAE with this many pairs and all unpaired images."""
-    return Noise("senm-vae", Mix(paired, ALL, ALL))
+    return Noise("senm-vae", Mix(paired, ALL, ALL), sampling=sampling or {})
 
 
 FULL = Noise("senm-paired", PAIRED)
@@ -27,6 +31,10 @@ ROWS = (
     RowSpec("flow-srgb", "Flow-sRGB", "all", weights="flow-srgb"),
     RowSpec("neca-w", "NeCA-W", "all", weights="neca-w"),
     RowSpec("senm-all", "SeNM-VAE", "all", FULL, DNCNN),
+    RowSpec("senm-10-standard", "SeNM-VAE, standard prior", "10", semi(10, STANDARD | {"output": "direct"}), DNCNN,
+            paper=False),
+    RowSpec("senm-all-standard", "SeNM-VAE, standard prior", "all", Noise("senm-paired", PAIRED, sampling=STANDARD),
+            DNCNN, paper=False),
     RowSpec("real", "Real noise", "all", Noise("real", PAIRED), Restoration("dncnn", pairs=ALL)),
     RowSpec("gaussian", "White Gaussian", "10", Noise("gaussian", Mix(10, 0, 0)), DNCNN, paper=False),
     RowSpec("heteroscedastic", "Heteroscedastic Gaussian", "all", Noise("heteroscedastic", PAIRED), DNCNN, paper=False),

@@ -15,6 +15,7 @@ from senm.model import Noise
 from senm.paired import PairedVAE
 from senm.sampling.memory import keep_freed_memory
 from senm.sampling.noise import Network, Window, image_noise
+from senm.sampling.prior import FittedPrior
 from senm.support.errors import SettingsError, unknown
 
 PRECISIONS = ("float32", "tf32", "bf16")
@@ -29,20 +30,22 @@ class Engine:
         device: where to run.
         precision: one of `PRECISIONS`; the last convolution runs in float32 always, so that images keep 8 bits.
         compile: compile heads and dense blocks with torch.compile; where no compiler works, one warning and eagerly.
+        prior: colours the draws of zn in `sample`.
+        difference: generate x + noisy pass - clean pass (semi-supervised network only).
 
     Raises:
         SettingsError: unknown precision.
     """
 
     def __init__(self, model: Network, device: str | torch.device = "cpu", precision: str = "float32",
-                 compile: bool | str = False) -> None:
+                 compile: bool | str = False, prior: FittedPrior | None = None, difference: bool = False) -> None:
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS, SettingsError)
         self.device, self.precision = torch.device(device), precision
         if self.device.type == "cpu":
             keep_freed_memory()
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self.source = model
+        self.source, self.prior, self.difference = model, prior, difference
         self.network = self.prepared()
         self.compiled = bool(compile)
         if compile:
@@ -89,7 +92,7 @@ class Engine:
         """The network's own sampling path."""
         if isinstance(self.network, PairedVAE):
             return self.network.generate(x, levels, noise=noise, temperature=temperature)
-        return self.network.translate(x, levels, temperature, noise)
+        return self.network.translate(x, levels, temperature, noise, difference=self.difference)
 
     def sample(self, x: Tensor, names: Sequence[str], levels: Tensor, seed: int, temperature: float = 1.0,
                size: tuple[int, int] | None = None, window: Window | None = None) -> Tensor:
@@ -103,7 +106,7 @@ class Engine:
         parts = []
         for i in range(0, len(names), step):
             rows = slice(i, i + step)
-            noise = image_noise(self.network, names[rows], size, seed, self.device, window, self.dtype)
+            noise = image_noise(self.network, names[rows], size, seed, self.device, window, self.dtype, self.prior)
             parts.append(self.run(x[rows], levels[rows], noise, temperature))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 

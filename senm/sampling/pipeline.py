@@ -1,9 +1,9 @@
 """Sampling into a folder of PNG files or into a prepared data set: reading, computing, encoding and writing overlap.
 
-One thread reads ahead (in `senm.sampling.sampler`), the caller's thread computes, some encode and write. What is done is
-kept: a run that was killed goes on where it stopped, and as noise depends on an image's name only, the result is the
-same. A file beside the images says what they were made with, so that only the same run goes on. Denoising into a folder
-does the same.
+One thread reads ahead (in `senm.sampling.sampler`), the caller's thread computes, some encode and write. What is
+finished is kept: a run that was killed goes on where it stopped, and as noise depends on an image's name only, the
+result is the same. A file beside the images says what they were made with, so that only the same run goes on. Denoising
+into a folder does the same.
 """
 
 from __future__ import annotations
@@ -93,6 +93,9 @@ def fingerprint(model: Trained) -> str:
     for name, weights in sorted(model.network.to_authors().items()):
         found.update(name.encode())
         found.update(weights.detach().cpu().contiguous().numpy().tobytes())
+    if model.prior is not None:
+        found.update(model.prior.filter.numpy().tobytes())
+    found.update(repr(model.curve).encode() if model.curve is not None else b"")
     return found.hexdigest()
 
 

@@ -22,6 +22,7 @@ from senm.model import SeNMVAE
 from senm.sampling.engine import Engine
 from senm.sampling.memory import bounded_memory
 from senm.sampling.noise import Lazy, Network, Window
+from senm.sampling.prior import FittedPrior
 from senm.sampling.tiling import automatic_side, budget, overlap, tiles
 from senm.support.errors import MachineError, SettingsError
 from senm.support.progress import NullProgress, Progress
@@ -45,6 +46,8 @@ def sample_images(
     normalize: bool = False,
     precision: str = "float32",
     compile: bool = False,
+    prior: FittedPrior | None = None,
+    difference: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[np.ndarray]:
     """A noisy image for each clean one: uint8 (H, W, 3), in the order of `clean`.
@@ -63,6 +66,8 @@ def sample_images(
         normalize: keep each channel's mean of the clean image.
         precision: 'float32', 'tf32' or 'bf16', see `senm.sampling.engine`.
         compile: use torch.compile where a compiler is at hand.
+        prior: colours the draws of zn; None leaves them white.
+        difference: x + noisy pass - clean pass instead of the noisy pass.
 
     Raises:
         SettingsError: an unknown precision, or a batch, tile, temperature or level out of range.
@@ -72,7 +77,7 @@ def sample_images(
     if batch is not None and batch < 1:
         raise SettingsError(f"batch is {batch}", "at least 1")
     check_noise(None, temperature)
-    engine = Engine(model, device, precision, compile)
+    engine = Engine(model, device, precision, compile, prior, difference)
     kind = engine.device.type
     plan = batches(clean, batch) if batch else batches(clean, BATCH.get(kind, 4), budget(engine.network, kind))
     return _sampled(engine, clean, plan, levels, seed, tile, temperature, normalize, progress or NullProgress())

@@ -1,16 +1,16 @@
 """A trained noise model as a folder: network, settings and levels, ready to sample from or to denoise with.
 
-The folder holds `model.safetensors` (the authors' layout), `settings.json`, `levels.json` and, for the
-semi-supervised model, `level_net.safetensors`.
+The folder holds `model.safetensors` (the authors' layout), `settings.json`, `levels.json`, `health.json`, for the
+semi-supervised model `level_net.safetensors`, and what was fitted after training: `prior.safetensors`, `curve.json`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,13 +18,17 @@ from safetensors.torch import save
 
 from senm import level as levels
 from senm.checkpoint import read_state_dict
-from senm.config import NoiseModelSettings, PairedModelSettings
+from senm.config import NoiseModelSettings, PairedModelSettings, SamplingSettings
 from senm.data.domains import Domains
 from senm.data.levelled import level_of_pair
 from senm.data.pool import Images, Pairs
 from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
+from senm.sampling.afterwards import LevelCurve, calibrate, fit_prior
+from senm.sampling.noise import latent_channels
+from senm.sampling.prior import REACH, FittedPrior
+from senm.sampling.sampler import check_noise, check_tile, denoise_image, sample_images
 from senm.support.device import torch_device
 from senm.support.errors import CheckpointError, DataError
 from senm.support.files import write_atomically
@@ -32,6 +36,8 @@ from senm.support.progress import NullProgress, Progress
 from senm.training.train import Training
 
 ENOUGH_LEVELS = 512
+HEALTH, PRIOR, CURVE = "health.json", "prior.safetensors", "curve.json"
+T = TypeVar("T")
 Settings = NoiseModelSettings | PairedModelSettings
 
 
@@ -63,7 +69,9 @@ class Trained:
 
     Attributes:
         levels: degradation levels seen in training, for the sources `measured` and `predicted`.
-        health: what training counted (skipped steps, collapsed layers), empty for a loaded model.
+        health: what training counted (skipped steps, collapsed layers).
+        prior: fitted on the training pairs, used where the settings ask for it.
+        curve: of the level, the same.
     """
 
     network: SeNMVAE | PairedVAE
@@ -71,6 +79,8 @@ class Trained:
     levels: list[float]
     level_net: LevelNet | None = None
     health: dict[str, Any] = field(default_factory=dict)
+    prior: FittedPrior | None = None
+    curve: LevelCurve | None = None
 
     def __post_init__(self) -> None:
         self.network.eval()
@@ -86,7 +96,31 @@ class Trained:
         found = measured_levels(domains.paired)
         if net is not None and settings.level == "predicted" and len(domains.target) and len(domains.paired):
             found = predicted_levels(net, domains.target, settings.train.crop, done.device)
-        return cls(done.model, settings, found, net, dict(vars(done.health)))
+        trained = cls(done.model, settings, found, net, dict(vars(done.health)))
+        trained.fit_afterwards(domains.paired, seed, progress or NullProgress())
+        return trained
+
+    def fit_afterwards(self, pairs: Pairs, seed: int, progress: Progress) -> None:
+        """Fit what the settings ask for on the training pairs; without pairs nothing is fitted, which is said."""
+        asked = self.settings.sampling
+        wants = asked.prior == "fitted" or asked.level_curve == "calibrated"
+        if wants and not len(pairs):
+            progress.say("no pairs to fit the prior and the level curve on: the standard ones are used")
+            self.settings = self.settings.but(sampling=dict(prior="standard", level_curve="none"))
+            return
+        device = next(self.network.parameters()).device
+        if asked.prior == "fitted":
+            self.prior = fit_prior(self.network, pairs, seed, device, progress)
+        if asked.level_curve == "calibrated":
+            self.curve = calibrate(pairs, self.network.stride, seed, self._sample)
+
+    def _sample(self, clean: Images, level: Callable[[str], float], seed: int, sampling: SamplingSettings | None = None,
+                **options: Any) -> Iterator[np.ndarray]:
+        how = sampling or self.settings.sampling
+        options = {"device": next(self.network.parameters()).device} | options
+        return sample_images(self.network, clean, levels=level, seed=seed, normalize=self.settings.normalize,
+                             prior=self.prior if how.prior == "fitted" else None,
+                             difference=how.output == "difference", **options)
 
     def level_of(self, seed: int, clean: Images | None = None) -> Callable[[str], float]:
         """The level of an image, by its name, from the settings' level source.
@@ -99,20 +133,36 @@ class Trained:
         return levels.level_source(self.settings.level, self.levels, seed, clean)
 
     def sample(self, clean: Images, *, seed: int = 0, device: str | None = None, progress: Progress | None = None,
-               level: float | None = None, **options: Any) -> Iterator[np.ndarray]:
+               level: float | None = None, sampling: Mapping[str, str] | None = None, **options: Any
+               ) -> Iterator[np.ndarray]:
         """Noisy uint8 (H, W, 3) images in the order of `clean`; noise depends on (seed, image name) only.
 
         Args:
             device: where to compute; None stays where the network is.
             level: one level for all images; None draws each from the settings' source.
+            sampling: changes of `settings.sampling`, such as ``{"prior": "standard"}``.
             options: of `senm.sampling.sampler.sample_images` (batch, tile, temperature, precision, compile).
         """
-        from senm.sampling.sampler import sample_images
-
+        how = self.settings.sampling.but(**(sampling or {}))
         chosen = self.level_of(seed, clean) if level is None else lambda name: float(level)
-        on = next(self.network.parameters()).device if device is None else torch_device(device)
-        return sample_images(self.network, clean, levels=chosen, seed=seed, device=on,
-                             normalize=self.settings.normalize, progress=progress or NullProgress(), **options)
+        if level is not None:
+            check_noise(level)  # before the curve, which would hide it
+        if how.level_curve == "calibrated":
+            curve, asked = self.need(self.curve, CURVE), chosen
+            chosen = lambda name: curve(asked(name))  # noqa: E731
+        if how.prior == "fitted":
+            self.need(self.prior, PRIOR)
+        if device is not None:
+            options["device"] = torch_device(device)
+        return self._sample(clean, chosen, seed, how, progress=progress or NullProgress(), **options)
+
+    @staticmethod
+    def need(part: T | None, file: str) -> T:
+        """What was fitted after training (CheckpointError where it was not)."""
+        if part is None:
+            raise CheckpointError(f"the model has no {file}", "a model whose settings asked for it in training",
+                                  "train it again, or set sampling to standard, none and direct")
+        return part
 
     def denoise(self, noisy: Images, *, tile: int | None = None, progress: Progress | None = None
                 ) -> Iterator[np.ndarray]:
@@ -121,8 +171,6 @@ class Trained:
         Raises:
             DataError: the fully paired network, which cannot denoise.
         """
-        from senm.sampling.sampler import check_tile, denoise_image
-
         check_tile(tile)
         network = self.network
         if not isinstance(network, SeNMVAE):
@@ -141,6 +189,12 @@ class Trained:
             write_tensors(folder / "level_net.safetensors", self.level_net.to_authors())
         (folder / "settings.json").write_text(self.settings.model_dump_json(indent=1))
         (folder / "levels.json").write_text(json.dumps([round(level, 6) for level in self.levels]))
+        if self.health:
+            (folder / HEALTH).write_text(json.dumps(self.health, sort_keys=True))
+        if self.prior is not None:
+            write_tensors(folder / PRIOR, {"phase" if self.prior.phase else "stationary": self.prior.filter}, half)
+        if self.curve is not None:
+            (folder / CURVE).write_text(json.dumps(asdict(self.curve)))
 
     @classmethod
     def load(cls, folder: Path | str, device: str = "cpu") -> Trained:
@@ -160,7 +214,39 @@ class Trained:
                                   f"{settings.network}, as its settings.json says")
         net = folder / "level_net.safetensors"
         level_net = LevelNet.from_authors(net).to(on).eval() if net.is_file() else None
-        return cls(network, settings, read_json(folder, "levels.json"), level_net)
+        trained = cls(network, settings, read_json(folder, "levels.json"), level_net)
+        if (folder / HEALTH).is_file():
+            trained.health = read_json(folder, HEALTH)
+        if (folder / PRIOR).is_file():
+            trained.prior = read_prior(folder / PRIOR, network)
+        if (folder / CURVE).is_file():
+            trained.curve = read_curve(folder)
+        return trained
+
+
+def read_prior(path: Path, network: SeNMVAE | PairedVAE) -> FittedPrior:
+    """The fitted prior of a network.
+
+    Raises:
+        CheckpointError: broken, or of another network.
+    """
+    ((kind, taps), *rest) = read_state_dict(path).items()
+    shapes = network.latent_shapes(network.stride, network.stride)
+    channels = latent_channels(network)["zn"] * sum(h * w for h, w in shapes)
+    want = (channels, channels, 2 * REACH + 1, 2 * REACH + 1)
+    if rest or kind not in ("phase", "stationary") or tuple(taps.shape) != want or not bool(taps.isfinite().all()):
+        raise CheckpointError(f"{path} holds {kind!r} of shape {tuple(taps.shape)}", f"finite numbers of shape {want}")
+    return FittedPrior(taps.float(), kind == "phase")
+
+
+def read_curve(folder: Path) -> LevelCurve:
+    """The level curve of a folder (CheckpointError where it is broken)."""
+    values = read_json(folder, CURVE)
+    try:
+        low, high = values["range"]
+        return LevelCurve(tuple(float(c) for c in values["coefficients"]), (float(low), float(high)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / CURVE} is broken: {error}", "coefficients and a range") from None
 
 
 def write_tensors(path: Path, state: dict[str, torch.Tensor], half: bool = False) -> None:

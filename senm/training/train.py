@@ -241,6 +241,7 @@ class Training:
     def identity(self) -> str:
         """Hash of what decides the weights after a given step: settings, seed and data."""
         deciding = self.settings.model_dump(mode="json")
+        del deciding["sampling"]
         for name in ("iterations", "log_every"):
             del deciding["train"][name]
         return hashlib.sha256(json.dumps([deciding, self.seed, self.content]).encode()).hexdigest()

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.core.record import Cell, ClaimResult, Column, Row, TableResult
 from benchmarks.judging.claims import CLAIMS, claims_of, judge, judge_result
 from benchmarks.judging.compare import printed
-from benchmarks.judging.predicates import Comparison, better, decide, direction
+from benchmarks.judging.predicates import Comparison, better, corrected, decide, direction
 
 Cells = dict[tuple[str, str], list[float]]
 PRINTED_FAILS = {"t7-more-unpaired"}
@@ -28,6 +28,7 @@ def paper(table: str) -> Cells:
 
 def one(claim: str, cells: Mapping[tuple[str, str], list[float]], **more: object) -> ClaimResult:
     chosen = [c for c in CLAIMS if c.id == claim]
+    cells = {place: values * 3 if len(values) == 1 else values for place, values in cells.items()}
     named = {key: {chosen[0].table: value} for key, value in more.items()}
     return judge({chosen[0].table: cells}, claims=chosen, **named)[0]  # type: ignore[arg-type]
 
@@ -87,14 +88,14 @@ def test_directions() -> None:
 @pytest.mark.parametrize(
     ("a", "b", "state"),
     [
-        ([3.0], [2.0], "holds"),
-        ([2.0], [2.0], "fails"),
-        ([3.0, 3.2], [1.0, 1.2], "holds"),
+        ([3.0], [2.0], "undecided"),
+        ([2.0] * 3, [2.0] * 3, "fails"),
+        ([3.0, 3.1, 3.2], [1.0, 1.1, 1.2], "holds"),
         ([1.0, 3.0], [1.5, 2.0], "undecided"),
-        ([1.0, 1.2], [3.0, 3.2], "fails"),
-        ([3.0, 3.4], [2.9], "undecided"),
-        ([3.0, 3.4], [2.5], "holds"),
-        ([float("inf")], [2.0], "undecided"),
+        ([1.0, 1.1, 1.2], [3.0, 3.1, 3.2], "fails"),
+        ([3.0, 3.4], [2.5], "undecided"),
+        ([3.0, 3.2, 3.4], [2.8, 3.0, 3.2], "undecided"),
+        ([float("inf")] * 3, [2.0] * 3, "undecided"),
     ],
 )
 def test_decisions_within_the_spread(a: list[float], b: list[float], state: str) -> None:
@@ -105,16 +106,34 @@ def test_decisions_within_the_spread(a: list[float], b: list[float], state: str)
 
 def test_allowance_includes_its_bound() -> None:
     (comparison,) = better("a", "b", ("psnr",), allowance=0.5)
-    states = [decide(comparison, {("a", "psnr"): [v], ("b", "psnr"): [3.0]}) for v in (2.5, 2.49)]
+    states = [decide(comparison, {("a", "psnr"): [v], ("b", "psnr"): [3.0]}, printed=True) for v in (2.5, 2.49)]
     assert [found.state for found in states if found] == ["holds", "fails"]
 
 
 def test_coefficients_of_one_row_add_up() -> None:
     comparison = Comparison("psnr", ((1, "a"), (-1, "b"), (-1, "b"), (1, "c")))
-    values = {("a", "psnr"): [5.0, 5.0], ("b", "psnr"): [3.0, 3.4], ("c", "psnr"): [2.0, 2.0]}
+    values = {("a", "psnr"): [5.0] * 3, ("b", "psnr"): [3.19, 3.2, 3.21], ("c", "psnr"): [2.0] * 3}
     found = decide(comparison, values)
     assert found and found.margin == pytest.approx(0.6) and found.state == "holds"
-    assert "spread 0.57" in found.text  # twice the spread of b, not root two of it
+    assert "standard error 0.012" in found.text  # twice that of b, not root two of it
+
+
+def test_the_chance_is_that_of_welchs_test() -> None:
+    from scipy.stats import ttest_ind
+
+    a, b = [3.1, 3.4, 3.2], [2.9, 3.0, 2.4, 3.1]
+    (comparison,) = better("a", "b", ("psnr",))
+    found = decide(comparison, {("a", "psnr"): a, ("b", "psnr"): b})
+    assert found and found.chance == pytest.approx(ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def test_many_comparisons_do_not_decide_by_luck() -> None:
+    a, b = [3.0, 3.1, 3.2], [2.7, 2.8, 2.95]
+    (comparison,) = better("a", "b", ("psnr",))
+    found = decide(comparison, {("a", "psnr"): a, ("b", "psnr"): b})
+    assert found and found.state == "holds" and 0.01 < found.chance < 0.05
+    assert [one.state for one in corrected([found] * 9)] == ["undecided"] * 9
+    assert [one.state for one in corrected([found])] == ["holds"]
 
 
 def test_replicates_can_leave_a_claim_open() -> None:
@@ -122,7 +141,10 @@ def test_replicates_can_leave_a_claim_open() -> None:
     cells["with-recon-x", "kld"] = [0.03, 0.11]
     result = one("t6-recon", cells)
     assert result.ours == "undecided" and result.deciding[0].startswith("kld")
-    assert "one replicate" in result.reason
+    cells["with-recon-x", "kld"] = [0.03]
+    chosen = [claim for claim in CLAIMS if claim.id == "t6-recon"]
+    (lone,) = judge({"table6": cells}, claims=chosen)
+    assert lone.ours == "undecided" and "one replicate" in lone.reason
 
 
 def test_missing_cells_leave_a_claim_open_and_say_why() -> None:
@@ -173,7 +195,7 @@ def test_from_a_table_as_run() -> None:
         for name, metric in (("fid", "fd_random"), ("kld", "kld_senm_official"), ("psnr", "psnr_rgb_uint8"))
     )
     cells = [
-        Cell(row=row, column=column, state="measured", values=tuple(value), images=8)
+        Cell(row=row, column=column, state="measured", values=tuple(value) * 3, images=8)
         for (row, column), value in paper("table6").items()
     ]
     result = TableResult(

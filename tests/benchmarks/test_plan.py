@@ -75,9 +75,19 @@ def test_a_number_that_reaches_all_there_is_means_all() -> None:
     assert row(plan, "10-96-96").fit.key == row(plan, "10-960-960").fit.key == row(plan, "10-all-all").fit.key
 
 
-def test_validation_images_get_noise_at_their_own_level_and_training_images_do_not() -> None:
+def test_images_get_noise_at_their_own_level_where_the_model_saw_their_partners() -> None:
     steps = [step for step in plans("table1").steps() if step.kind == "sample"]
-    assert {(s.params["pool"], s.params.get("levels")) for s in steps} == {("validation", "own"), ("train", None)}
+    pairs = [step.inputs["model"].params["domains"]["paired"] for step in steps]
+    assert {(s.params["pool"], n is None, s.params.get("levels")) for s, n in zip(steps, pairs, strict=True)} == {
+        ("validation", True, "own"), ("validation", False, "own"), ("train", True, "own"), ("train", False, None)}
+
+
+def test_a_row_with_the_standard_prior_shares_the_training_and_not_the_noise() -> None:
+    plan = plans("table1")
+    for name in ("senm-10", "senm-all"):
+        ours, standard = row(plan, name), row(plan, f"{name}-standard")
+        assert ours.fit is not None and standard.fit is not None and ours.fit.key == standard.fit.key
+        assert ours.evaluations["noise"].key != standard.evaluations["noise"].key
 
 
 def test_replicates_and_data_have_their_own_steps() -> None:
