@@ -22,19 +22,20 @@ def compute(case: Case) -> dict[str, Any]:
     if about.get("single"):
         network, noisy = network.float(), noisy.float()
     with torch.no_grad():
-        found: dict[str, Any] = {"output": network(noisy)}
-        if case.has("features_fp"):
-            features, deltas, _ = network.stages(noisy)
-            found |= {"features_fp": fingerprints([features]), "gate1_fp": fingerprints(deltas[:1]),
-                      "gate4_fp": fingerprints(deltas[-1:])}
+        features, deltas, last = network.stages(noisy)
+        found: dict[str, Any] = {"output": network.inverse_transform_function(last)}
     if not case.has("train_loss"):
         return found
+    found |= {"features_fp": fingerprints([features]), "gate1_fp": fingerprints(deltas[:1]),
+              "gate4_fp": fingerprints(deltas[-1:])}
     clean = case.tensor("clean")
     settings = DeamNet.default_settings("paper").training.but(batch=len(noisy), lr=about["lr"])
     sampler: Any = SimpleNamespace(batch=lambda number: (noisy, clean), seed=0)
     run = Halved(network, sampler, settings, "cpu")
-    found["grad_fp"] = gradients(run, noisy, clean)
-    found["train_loss"] = np.array([run.step(number)["loss"] for number in range(len(case.array("train_loss")))])
+    losses = [run.step(0)["loss"]]
+    found["grad_fp"] = gradients(network)
+    losses += [run.step(number)["loss"] for number in range(1, len(case.array("train_loss")))]
+    found["train_loss"] = np.array(losses)
     with torch.no_grad():
         found |= {"param_fp": fingerprints(network.parameters()), "output_after": network(noisy)}
     return found

@@ -47,20 +47,23 @@ def trained(case: Case, network: VDNNetwork, noisy: Tensor, clean: Tensor) -> di
         batch=len(noisy), lr=about["lr"], eps2=about["eps2"], radius=about["radius"], augment=False,
         limits=tuple(case.array("clip_D_S").tolist()),
     )
-    given = case.tensor("sigma2_map")
+    given, recorded = case.tensor("sigma2_map"), list[np.ndarray]()
 
     class Given(Variational):
         def variance(self, noisy: Tensor, clean: Tensor) -> Tensor:
             return given
 
+        def clipped(self) -> dict[str, float]:
+            recorded.append(gradients(network))
+            return super().clipped()
+
     sampler: Any = SimpleNamespace(batch=lambda number: (noisy, clean), seed=0)
     run = Given(network, sampler, settings, "cpu")
-    first = gradients(run, noisy, clean)
     rows = [run.step(number) for number in range(len(case.array("train_rows")))]
     with torch.no_grad():
         after = network(noisy).clamp(0, 1)
     return {
-        "grad_fp": first, "param_fp": fingerprints(network.parameters()), "denoised_after": after,
+        "grad_fp": recorded[0], "param_fp": fingerprints(network.parameters()), "denoised_after": after,
         "train_rows": np.array([[row[name] for name in (*TERMS, "norm D", "norm S")] for row in rows]),
     }
 
