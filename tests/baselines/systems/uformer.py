@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from baselines.restorers.uformer.model import Uformer, UformerSize
+from baselines.restorers.uformer.model import Uformer
 from baselines.restorers.uformer.networks import stochastic, uformer
 from baselines.restorers.uformer.training import Mixing, epoch_rate, mixed
 from tests.baselines.systems.supervised import fingerprints, gradients, single_weight
@@ -69,9 +69,9 @@ def rule(name: str, shape: tuple[int, ...], gain: float) -> np.ndarray | None:
     """The weight rule of the page: norms around 1, the table of positions left alone."""
     if name.endswith("relative_position_index"):
         return None
-    made = single_weight(name, shape, gain)
-    norm = len(shape) == 1 and name.endswith(("norm1.weight", "norm2.weight"))
-    return (1 + single_weight(name, shape, gain, 0.1)) if norm else made
+    if len(shape) == 1 and name.endswith(("norm1.weight", "norm2.weight")):
+        return np.float32(1) + single_weight(name, shape, gain, 0.1).astype(np.float32)
+    return single_weight(name, shape, gain)
 
 
 def rates(case: Case) -> dict[str, Any]:
@@ -87,7 +87,5 @@ def rates(case: Case) -> dict[str, Any]:
 
 def drop_path_rates(network: dict[str, Any]) -> np.ndarray:
     """The rate of every block, 0 where nothing is left out."""
-    with torch.device("meta"):
-        blocks = [module for module in uformer(**UformerSize(**network).model_dump()).modules()
-                  if hasattr(module, "drop_path")]
+    blocks = [module for module in uformer(**network).modules() if hasattr(module, "drop_path")]
     return np.array([getattr(block.drop_path, "rate", 0.0) for block in blocks])
