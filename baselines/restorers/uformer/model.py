@@ -89,8 +89,8 @@ class Uformer(NetworkRestorer):
         if scale == "paper":
             return settings
         short = settings.but(
-            network={"width": 8, "depths": (1, 1, 1, 1, 1, 1, 1, 1, 1), "side": 64},
-            training={"steps": 1_500, "batch": 4, "crop": 64, "lr": 1e-3, "warmup": 150, "epoch": 50,
+            network={"width": 6, "depths": (1, 1, 1, 1, 1, 1, 1, 1, 1), "side": 64},
+            training={"steps": 1_000, "batch": 4, "crop": 64, "lr": 1e-3, "warmup": 100, "epoch": 25,
                       "log_every": 50, "checkpoint_every": 500},
         )
         if scale == "short":

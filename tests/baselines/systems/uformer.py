@@ -50,8 +50,8 @@ def compute(case: Case) -> dict[str, Any]:
 def trained(case: Case, network: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
     """Steps on the mixed batch with the stored branches kept."""
     settings = Uformer.default_settings("paper").training.but(
-        batch=len(batch[0]), lr=case.about["lr"], weight_decay=case.about["weight_decay"], schedule="constant", warmup=0,
-        mixup=0.0,
+        batch=len(batch[0]), lr=case.about["lr"], weight_decay=case.about["weight_decay"], schedule="constant",
+        warmup=0, mixup=0.0,
     )
     sampler: Any = SimpleNamespace(batch=lambda number: batch, seed=0)
     run = Mixing(network, sampler, settings, "cpu")
