@@ -78,13 +78,13 @@ def test_stochastic_depth_keeps_the_mean_and_is_off_when_restoring() -> None:
     place.generator = torch.Generator().manual_seed(0)
     branch = torch.ones(4_000, 2, 2)
     out = place(branch)
-    assert set(out[:, 0, 0].tolist()) == {0.0, pytest.approx(4 / 3)}
+    assert sorted(set(out[:, 0, 0].tolist())) == pytest.approx([0, 4 / 3])
     assert float(out.mean()) == pytest.approx(1, abs=0.03)
     assert torch.equal(out, out[:, :1, :1].expand_as(out))
     assert torch.equal(place.eval()(branch), branch)
 
 
-def test_training_loss_is_above_that_without_left_out_branches() -> None:
+def test_branches_are_left_out_in_training_only() -> None:
     torch.manual_seed(0)
     network, image = uformer(2, (1,) * 9, (1,) * 9, 2, 16, drop_path=0.9), torch.rand(2, 3, 16, 16)
     assert len(list(stochastic(network))) == 7  # the first and the last of nine blocks leave nothing out
@@ -127,8 +127,8 @@ def test_images_are_restored_in_the_middle_of_a_square_of_zeros() -> None:
     image = torch.rand(1, 3, 20, 40)
     restorer = Uformer(Same(), SMOKE)
     assert torch.equal(restorer._padded(restorer.network, image), image)
-    assert seen[0].shape == (1, 3, 64, 64)
-    assert float(seen[0][..., :22, :].abs().max()) == 0 and torch.equal(seen[0][..., 22:42, 12:52], image)
+    assert seen[0].shape == (1, 3, 48, 48)
+    assert float(seen[0][..., :14, :].abs().max()) == 0 and torch.equal(seen[0][..., 14:34, 4:44], image)
 
 
 @pytest.mark.parametrize(("change", "sentence"), [

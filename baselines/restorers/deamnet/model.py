@@ -84,7 +84,7 @@ class DeamNet(NetworkRestorer):
             return settings
         short = settings.but(
             network={"width": 16},
-            training={"steps": 1_500, "batch": 2, "crop": 48, "lr": 1e-3, "milestones": (900, 1_300), "gamma": 0.3,
+            training={"steps": 1_200, "batch": 2, "crop": 48, "lr": 1e-3, "milestones": (750, 1_050), "gamma": 0.3,
                       "log_every": 50, "checkpoint_every": 500},
         )
         if scale == "short":
