@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -88,6 +89,32 @@ class NoisySampler:
             raise DataError("a colour of the noisy images has the same value everywhere", "photographs with noise")
         deviation = np.array([math.sqrt(part) / count / 255 for part in spread])
         return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
+
+
+class Best:
+    """Keeps the weights of a network that had the lowest validation loss so far."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network, self.lowest = network, math.inf
+        self.kept: dict[str, Tensor] = copy.deepcopy(network.state_dict())
+
+    def saw(self, loss: float) -> bool:
+        """A new validation loss; True where it is the lowest."""
+        if not loss < self.lowest:
+            return False
+        self.lowest, self.kept = loss, copy.deepcopy(self.network.state_dict())
+        return True
+
+    def take(self) -> nn.Module:
+        """The network with the kept weights."""
+        self.network.load_state_dict(self.kept)
+        return self.network
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"lowest": self.lowest, "kept": self.kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.lowest, self.kept = float(state["lowest"]), dict(state["kept"])
 
 
 class Trainer(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from baselines.fitting.loop import Guard, Stateful
 from baselines.restorers.n2v.masking import Manipulator, box_size, masked
 from baselines.restorers.n2v.networks import Normalised
-from baselines.restorers.self_supervised import LoopSettings, NoisySampler
+from baselines.restorers.self_supervised import Best, LoopSettings, NoisySampler
 from senm.support.device import torch_device
 from senm.support.seeding import rng
 
@@ -74,30 +73,26 @@ def masked_loss(output: Tensor, target: Tensor, mask: Tensor, kind: Literal["mae
     return error.abs().mean() if kind == "mae" else error.square().mean()
 
 
-class Plateau:
+class Plateau(Best):
     """Halves a rate after `patience` epochs without a better validation loss, and keeps the best weights."""
 
     def __init__(self, network: nn.Module, patience: int) -> None:
-        self.network, self.patience = network, patience
-        self.best, self.waited, self.factor = math.inf, 0, 1.0
-        self.kept: dict[str, Tensor] = copy.deepcopy(network.state_dict())
+        super().__init__(network)
+        self.patience, self.waited, self.factor = patience, 0, 1.0
 
-    def saw(self, loss: float) -> None:
-        """A new validation loss."""
-        if loss < self.best:
-            self.best, self.waited = loss, 0
-            self.kept = copy.deepcopy(self.network.state_dict())
-            return
-        self.waited += 1
+    def saw(self, loss: float) -> bool:
+        better = super().saw(loss)
+        self.waited = 0 if better else self.waited + 1
         if self.waited >= self.patience:
             self.factor, self.waited = self.factor / 2, 0
+        return better
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "waited": self.waited, "factor": self.factor, "kept": self.kept}
+        return {**super().state_dict(), "waited": self.waited, "factor": self.factor}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self.waited, self.factor = float(state["best"]), int(state["waited"]), float(state["factor"])
-        self.kept = dict(state["kept"])
+        super().load_state_dict(state)
+        self.waited, self.factor = int(state["waited"]), float(state["factor"])
 
 
 class N2VTrainer:
@@ -151,5 +146,4 @@ class N2VTrainer:
 
     def result(self) -> nn.Module:
         """The network with the weights of the best validation."""
-        self.network.load_state_dict(self.plateau.kept)
-        return self.network
+        return self.plateau.take()
