@@ -97,8 +97,8 @@ class N2S(SelfSupervised):
         if scale == "paper":
             return settings
         short = settings.but(
-            network={"kind": "small-unet", "width": 32},
-            training={"steps": 2_500, "batch": 4, "lr": 4e-3, "schedule": "cosine", "log_every": 50,
+            network={"kind": "small-unet", "width": 24},
+            training={"steps": 2_000, "batch": 4, "lr": 4e-3, "schedule": "cosine", "log_every": 50,
                       "checkpoint_every": 500},
         )
         if scale == "short":

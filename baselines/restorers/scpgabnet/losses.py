@@ -31,12 +31,16 @@ class Networks:
 
 @dataclass(frozen=True)
 class Images:
-    """What a step makes of its batch: f1, f2 generated, r1, r2 denoised by D, t1, t2 by E (second stage)."""
+    """What a step makes of its batch: f1, f2 generated, r1, r2 denoised by D, t1, t2 by E (second stage).
+
+    `seen` is r2 as the generator's loss sees it, with or without its gradient.
+    """
 
     f1: Tensor
     f2: Tensor
     r1: Tensor
     r2: Tensor
+    seen: Tensor
     t1: Tensor | None = None
     t2: Tensor | None = None
 
@@ -53,9 +57,10 @@ def images(networks: Networks, clean: Tensor, noisy: Tensor, coupled: bool = Tru
     noise = noisy if t1 is None else noisy - t1
     f1 = generate(clean, noise)
     r1, r2 = denoise(f1.detach()), denoise(noisy)
-    f2 = generate(r2 if coupled else r2.detach(), noise)
+    seen = r2 if coupled else r2.detach()
+    f2 = generate(seen, noise)
     t2 = None if frozen is None else frozen(f1 if coupled else f1.detach())
-    return Images(f1, f2, r1, r2, t1, t2)
+    return Images(f1, f2, r1, r2, seen, t1, t2)
 
 
 def generator_terms(networks: Networks, made: Images, clean: Tensor) -> dict[str, Tensor]:
@@ -64,7 +69,7 @@ def generator_terms(networks: Networks, made: Images, clean: Tensor) -> dict[str
     terms = {
         "adversarial_loss": F.mse_loss(scores, torch.ones_like(scores)),
         "bgm_loss1": background(clean, made.f1),
-        "bgm_loss2": background(made.r2, made.f2),
+        "bgm_loss2": background(made.seen, made.f2),
     }
     total = terms["adversarial_loss"] + BACKGROUND * (terms["bgm_loss1"] + terms["bgm_loss2"])
     return terms | {"loss_G": total}
