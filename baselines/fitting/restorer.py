@@ -21,7 +21,7 @@ from baselines.base import (
     to_image,
     to_tensor,
 )
-from baselines.fitting.training import TrainingSettings, train
+from baselines.fitting.training import Supervised, TrainingSettings, train
 from senm.checkpoint import read_state_dict
 from senm.config import Settings
 from senm.data.manifest import file_sha256
@@ -45,7 +45,7 @@ class NetworkRestorer(ABC):
 
     A subclass gives `name`, `settings_type`, `build` and `default_settings`; `multiple` is what the sides of an input
     must be divisible by (inputs are padded by reflection and the output is cropped back). Images above `whole`
-    pixels are restored in overlapping tiles.
+    pixels are restored in overlapping tiles. `engine` is state and step of its training.
     """
 
     name: ClassVar[str]
@@ -55,6 +55,7 @@ class NetworkRestorer(ABC):
     whole: ClassVar[int] = 1 << 20
     tile: ClassVar[int] = 512
     overlap: ClassVar[int] = 48
+    engine: ClassVar[type[Supervised]] = Supervised
 
     def __init__(self, network: nn.Module, settings: RestorerSettings) -> None:
         self.network, self.settings = network.eval(), settings
@@ -107,6 +108,7 @@ class NetworkRestorer(ABC):
         trained = train(
             network, sources, settings.training, seed=seed, device=device, workdir=workdir, progress=progress,
             label=f"train {cls.name}", factor=cls.capabilities.factor, origin=weights_hash(start),
+            engine=cls.engine,
         )
         return cls(trained, settings)
 

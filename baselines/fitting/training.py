@@ -47,7 +47,9 @@ class TrainingSettings(Settings):
     augment: bool = Field(True, description="flips and rotations, 8 ways")
     mixing: Mixing = Field("by_size", description="how several sets of pairs are mixed")
     ema: float = Field(0.0, ge=0, lt=1, description="decay of averaged weights; 0 keeps the last weights")
-    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    precision: Literal["float32", "tf32", "bf16", "fp16"] = Field(
+        "float32", description="fp16: with scaled gradients on a GPU, float32 on a CPU"
+    )
     micro_batch: int | None = Field(None, ge=1, description="crops a forward pass; halved when GPU memory runs out")
     skip_limit: int = Field(10, ge=0, description="consecutive non-finite steps that are skipped before stopping")
     log_every: int = Field(100, ge=1)
@@ -92,6 +94,8 @@ def make_optimiser(network: nn.Module, settings: TrainingSettings) -> torch.opti
 class Supervised:
     """State and step of one supervised training; `train` drives it.
 
+    A system whose recipe differs overrides `batch`, `rate`, `objective` or `clipped`.
+
     Attributes:
         micro: crops a forward pass now. It halves when GPU memory runs out; gradients are accumulated so that the
             effective batch stays (batch normalisation then sees the smaller one). It is logged and checkpointed.
@@ -104,39 +108,62 @@ class Supervised:
         self.sampler, self.settings = sampler, settings
         self.optimiser = make_optimiser(self.network, settings)
         self.guard = Guard(settings.skip_limit)
-        self.loss = LOSSES[settings.loss]
         self.micro = min(settings.micro_batch or settings.batch, settings.batch)
+        self.scaler = torch.amp.GradScaler(
+            self.device.type, enabled=settings.precision == "fp16" and self.device.type == "cuda"
+        )
+
+    def batch(self, number: int) -> tuple[Tensor, Tensor]:
+        """(noisy, clean) of this step on the device, float32 (batch, 3, crop, crop) in [0, 1] each."""
+        noisy, clean = (t.to(self.device, non_blocking=True) for t in self.sampler.batch(number))
+        return noisy, clean
+
+    def rate(self, number: int) -> float:
+        """The learning rate of this step."""
+        return learning_rate(self.settings, number)
+
+    def objective(self, noisy: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """Means over a micro-batch by name: ``loss`` is minimised, the others are logged beside it."""
+        with precision(self.settings.precision, self.device):
+            output = self.network(noisy)
+        return {"loss": LOSSES[self.settings.loss](output.to(clean.dtype), clean)}
+
+    def clipped(self) -> dict[str, float]:
+        """Clip the gradients; their norms before that, by name."""
+        limit = math.inf if self.settings.clip_norm is None else self.settings.clip_norm
+        return {"gradient norm": float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))}
 
     def step(self, number: int) -> dict[str, float]:
         """One optimiser step; returns what is logged."""
         settings = self.settings
-        noisy, clean = (t.to(self.device, non_blocking=True) for t in self.sampler.batch(number))
-        rate = learning_rate(settings, number)
+        noisy, clean = self.batch(number)
+        rate = self.rate(number)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        value = self._backward(noisy, clean)
-        limit = math.inf if settings.clip_norm is None else settings.clip_norm
-        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))
-        if self.guard.allows(number, {settings.loss: value, "gradient norm": norm}):
-            self.optimiser.step()
+        terms = self._backward(noisy, clean)
+        self.scaler.unscale_(self.optimiser)
+        norms = self.clipped()
+        if self.guard.allows(number, {settings.loss: terms["loss"], **norms}):
+            self.scaler.step(self.optimiser)
             if self.averaged is not None:
                 average(self.averaged, self.network, settings.ema)
         else:
-            value = 0.0
-        return {"loss": value, "lr": rate, "micro_batch": self.micro, "skipped": self.guard.skipped}
+            terms, norms = dict.fromkeys(terms, 0.0), dict.fromkeys(norms, 0.0)
+        self.scaler.update()
+        return {**terms, **norms, "lr": rate, "micro_batch": self.micro, "skipped": self.guard.skipped}
 
-    def _backward(self, noisy: Tensor, clean: Tensor) -> float:
+    def _backward(self, noisy: Tensor, clean: Tensor) -> dict[str, float]:
         while True:
             self.optimiser.zero_grad(set_to_none=True)
             try:
-                total = 0.0
+                totals: dict[str, float] = {}
                 for low, high in zip(noisy.split(self.micro), clean.split(self.micro), strict=True):
-                    with precision(self.settings.precision, self.device):
-                        output = self.network(low)
-                    part = self.loss(output.float(), high) * (len(low) / len(noisy))
-                    part.backward()
-                    total += part.item()
-                return total
+                    share = len(low) / len(noisy)
+                    terms = self.objective(low, high)
+                    self.scaler.scale(terms["loss"] * share).backward()
+                    for name, value in terms.items():
+                        totals[name] = totals.get(name, 0.0) + float(value.detach()) * share
+                return totals
             except torch.OutOfMemoryError:
                 if self.micro == 1:
                     raise
@@ -144,10 +171,11 @@ class Supervised:
             torch.cuda.empty_cache()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"micro": self.micro}
+        return {"micro": self.micro, "scaler": self.scaler.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.micro = int(state["micro"])
+        self.scaler.load_state_dict(state.get("scaler", {}))
 
 
 def train(
@@ -162,6 +190,7 @@ def train(
     label: str,
     factor: int = 1,
     origin: str = "",
+    engine: type[Supervised] = Supervised,
 ) -> nn.Module:
     """Train `network` on crops of `sources` and return it in evaluation mode (averaged weights where `ema` is set).
 
@@ -169,6 +198,7 @@ def train(
 
     Args:
         origin: hash of the weights that `network` starts from, where these do not come from the seed.
+        engine: state and step of the training.
 
     Raises:
         CheckpointError: `workdir` holds the state of another training.
@@ -181,7 +211,7 @@ def train(
         sources, mixing=settings.mixing, batch=settings.batch, crop=settings.crop, seed=seed, turn=settings.augment,
         factor=factor,
     )
-    run = Supervised(network, sampler, settings, device)
+    run = engine(network, sampler, settings, device)
     parts: dict[str, Any] = {"network": run.network, "optimiser": run.optimiser, "guard": run.guard, "run": run}
     if run.averaged is not None:
         parts["averaged"] = run.averaged
@@ -204,7 +234,9 @@ def average(slow: nn.Module, fast: nn.Module, decay: float) -> None:
 
 
 def precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Autocast to bfloat16 for ``bf16``, nothing otherwise."""
+    """Autocast to bfloat16 for ``bf16``, to half precision for ``fp16`` on a GPU, nothing otherwise."""
+    if name == "fp16" and device.type == "cuda":
+        return torch.autocast(device.type, torch.float16)
     return torch.autocast(device.type, torch.bfloat16) if name == "bf16" else contextlib.nullcontext()
 
 

@@ -1,0 +1,1 @@
+"""Uformer with its training (Wang et al., CVPR 2022)."""
