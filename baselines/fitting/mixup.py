@@ -15,7 +15,9 @@ def blended(images: Tensor, share: float, partner: Sequence[int] | np.ndarray) -
     return share * images + (1 - share) * images[index]
 
 
-def mixup(noisy: Tensor, clean: Tensor, draw: np.random.Generator, chance: float, alpha: float) -> tuple[Tensor, Tensor]:
+def mixup(
+    noisy: Tensor, clean: Tensor, draw: np.random.Generator, chance: float, alpha: float
+) -> tuple[Tensor, Tensor]:
     """With probability `chance` both sides blended alike: one share of Beta(alpha, alpha), partners permuted."""
     if draw.random() >= chance:
         return noisy, clean

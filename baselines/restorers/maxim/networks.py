@@ -74,6 +74,18 @@ class Decoder(nn.Module):
         return result
 
 
+class Gathering(nn.ModuleList):
+    """Maps of every level resized to one level and joined, from the first level on or in `reverse`."""
+
+    def __init__(self, widths: Sequence[int], level: int, reverse: bool) -> None:
+        super().__init__(Resized(width, widths[level], source - level) for source, width in enumerate(widths))
+        self.reverse = reverse
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        parts = [layer(x) for layer, x in zip(self, maps, strict=True)]
+        return torch.cat(parts[::-1] if self.reverse else parts, 1)
+
+
 @dataclass(frozen=True)
 class Passed:
     """What a stage hands to the next, by level: what is let through, and features of encoder plus decoder."""
@@ -102,9 +114,7 @@ class Stage(nn.Module):
         self.bottlenecks = nn.ModuleList(
             Axes(widths[-1], widths[-1], sizes[LEVELS], count, linear=True) for _ in range(bottlenecks))
         self.gather_encoded, self.gather_decoded = (
-            nn.ModuleList(
-                nn.ModuleList(Resized(widths[j], widths[i], j - i) for j in range(LEVELS)) for i in range(LEVELS))
-            for _ in range(2))
+            nn.ModuleList(Gathering(widths, level, reverse) for level in range(LEVELS)) for reverse in (False, True))
         self.skips = nn.ModuleList(
             CrossGating(LEVELS * w, b, w, size, up=True) for b, (w, size) in zip(below, levels, strict=True))
         self.decoders = nn.ModuleList(
@@ -129,17 +139,12 @@ class Stage(nn.Module):
         for block in self.bottlenecks:
             deep = block(deep)
 
-        skips: dict[int, Tensor] = {}
-        signal = deep
+        skips, signal = list(encoded), deep
         for level in reversed(range(LEVELS)):
-            seen = torch.cat([gather(x) for gather, x in zip(self.gather_encoded[level], encoded, strict=True)], 1)
-            skips[level], signal = self.skips[level](seen, signal)
-
-        decoded: dict[int, Tensor] = {}
+            skips[level], signal = self.skips[level](self.gather_encoded[level](encoded), signal)
+        decoded = list(skips)
         for level in reversed(range(LEVELS)):
-            gathers = self.gather_decoded[level]
-            seen = torch.cat([gathers[j](skips[j]) for j in reversed(range(LEVELS))], 1)
-            decoded[level] = deep = self.decoders[level](deep, seen)
+            decoded[level] = deep = self.decoders[level](deep, self.gather_decoded[level](skips))
 
         restored, attention = [], []
         for level, (layer, image) in enumerate(zip(self.outputs, images, strict=True)):
@@ -155,8 +160,8 @@ class Stage(nn.Module):
 class MaximNetwork(nn.Module):
     """Stages of U-Nets, each of which restores the image at three resolutions.
 
-    Maps (n, 3, h, w) in [0, 1], h and w multiples of `divisor(sizes)`, to the same shape, not clipped: the last stage's image
-    at full resolution. `all_images` gives the others too.
+    Maps (n, 3, h, w) in [0, 1], h and w multiples of `divisor(sizes)`, to the same shape, not clipped: the last stage's
+    image at full resolution. `all_images` gives the others too.
 
     Args:
         width: channels at full resolution; they double at each of two reductions.

@@ -50,7 +50,7 @@ class RestormerTraining(TrainingSettings):
     def _phases_fit(self) -> Self:
         ends = [end for end, _, _ in self.phases]
         if not ends or sorted(set(ends)) != ends:
-            raise SettingsError(f"training.phases end at {ends}", "at least one phase, each ending after the one before")
+            raise SettingsError(f"training.phases end at {ends}", "one phase or more, each ending after the last")
         if self.batch % self.gpus:
             raise SettingsError(f"training.batch is {self.batch}", f"a multiple of training.gpus, {self.gpus}")
         for _, patch, count in self.phases:
