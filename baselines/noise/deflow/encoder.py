@@ -34,14 +34,14 @@ class DenseBlock(nn.Module):
     def __init__(self, width: int, growth: int) -> None:
         super().__init__()
         for i in range(5):
-            setattr(self, f"conv{i + 1}", conv3(width + i * growth, growth if i < 4 else width))
+            self.add_module(f"conv{i + 1}", conv3(width + i * growth, growth if i < 4 else width))
         scaled_init(self, START_GAIN)
 
     def forward(self, x: Tensor) -> Tensor:
         found = [x]
         for i in range(4):
-            found.append(F.leaky_relu(getattr(self, f"conv{i + 1}")(torch.cat(found, 1)), SLOPE))
-        return x + RESIDUAL * cast(Tensor, self.conv5(torch.cat(found, 1)))
+            found.append(F.leaky_relu(self.get_submodule(f"conv{i + 1}")(torch.cat(found, 1)), SLOPE))
+        return x + RESIDUAL * cast(Tensor, self.get_submodule("conv5")(torch.cat(found, 1)))
 
 
 class RRDB(nn.Module):

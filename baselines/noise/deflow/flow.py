@@ -33,7 +33,7 @@ def interleaved(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class ActNorm(nn.Module):
-    """(x + bias) * exp(logs) a channel; the first training batch sets both so that its result has mean 0, variance 1."""
+    """(x + bias) * exp(logs) a channel; set by the first training batch, whose result has mean 0 and variance 1."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

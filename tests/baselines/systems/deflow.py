@@ -1,4 +1,4 @@
-"""DeFlow: features, latents, likelihood, decoding, translation both ways, sampling, gradients, actnorm's first batch."""
+"""DeFlow: features, latents, likelihood, decoding, translation both ways, sampling, gradients, first batch."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def rule(suffix: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """The stored runs' weight of a name."""
     key, last = name + suffix, name.rsplit(".", 1)[-1]
     if last == "I":
-        return np.eye(*shape)
+        return np.eye(shape[0])
     if last == "p":
-        return np.eye(len(base(key, shape)))[np.random.default_rng(zlib.crc32(key.encode())).permutation(shape[0])]
+        return np.eye(shape[0])[np.random.default_rng(zlib.crc32(key.encode())).permutation(shape[0])]
     if last == "sign_s":
         return np.where(base(key, shape) < 0, -1.0, 1.0)
     if last == "logs":
@@ -98,7 +98,7 @@ def check(net: nn.Module) -> np.ndarray:
 def inputs(case: Case) -> tuple[Tensor, Tensor]:
     """Image and reduced image in [0, 1]; both are rebuilt and compared on the way."""
     gt, lr = case.array("gt"), case.array("lr")
-    again = np.round(255 * synth(*gt.shape[-2:], case.about["seed"], len(gt))).astype(np.uint8)
+    again = np.round(255 * synth(gt.shape[2], gt.shape[3], case.about["seed"], len(gt))).astype(np.uint8)
     assert np.array_equal(again, gt)
     low = [reduce(image.transpose(1, 2, 0), case.about["scale"]).transpose(2, 0, 1) for image in gt]
     assert np.array_equal(np.stack(low), lr)
