@@ -54,10 +54,9 @@ AIM19 = Matching(
 
 def matched(x: Tensor, source: Statistics, target: Statistics) -> Tensor:
     """An image (..., 3, H, W) in [0, 1] with the statistics `source` moved to those of `target`; not clamped."""
-    (m, s), (to_m, to_s) = (
-        [torch.tensor(v, dtype=x.dtype, device=x.device)[:, None, None] / 255 for v in part] for part in (source, target)
-    )
-    return (x - m) / s * to_s + to_m
+    table = torch.tensor([*source, *target], dtype=x.dtype, device=x.device)[:, :, None, None] / 255
+    mean, deviation, to_mean, to_deviation = table
+    return (x - mean) / deviation * to_deviation + to_mean
 
 
 def measured(clean: list[Images], degraded: list[Images], scale: int) -> Matching:

@@ -66,7 +66,8 @@ class TwoDomains(nn.Module):
     def log_density(self, x: Tensor, degraded: Tensor) -> Tensor:
         """log p(x | domain), (B,), summed over channels and positions; `degraded` is bool (B,)."""
         count = x[0].numel() * LOG_2PI
-        factor = torch.linalg.cholesky(self.covariance())
+        factor, failed = torch.linalg.cholesky_ex(self.covariance())
+        factor = torch.where(failed == 0, factor, torch.nan)  # a diverged M becomes a non-finite loss, not an exception
         white = torch.linalg.solve_triangular(factor, (x - self.mean_shift[:, None, None]).flatten(2), upper=False)
         volume = x.shape[-2] * x.shape[-1] * 2 * factor.diagonal().log().sum()
         return -0.5 * torch.where(degraded, summed(white**2) + volume, summed(x**2)) - 0.5 * count

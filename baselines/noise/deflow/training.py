@@ -143,7 +143,8 @@ class DomainCrops:
                 break
             number -= len(pool)
         whole = pool[number]
-        row, column = (int(draw.integers((side - self.crop) // self.scale + 1)) * self.scale for side in whole.shape[:2])
+        places = [(side - self.crop) // self.scale + 1 for side in whole.shape[:2]]
+        row, column = (self.scale * int(place) for place in draw.integers(places))
         image, low = crop_with_reduction(whole, row, column, self.crop, self.scale)
         if draw.integers(2):
             image, low = image[:, ::-1], low[:, ::-1]
@@ -219,4 +220,4 @@ def statistics(settings: DeFlowSettings, pools: tuple[list[Images], ...]) -> Mat
     choice = settings.training.matching
     if choice == "none":
         return None
-    return AIM19 if choice == "aim19" else measured(*pools, scale=settings.network.scale)
+    return AIM19 if choice == "aim19" else measured(pools[0], pools[1], settings.network.scale)
