@@ -96,7 +96,8 @@ class NeCAW:
         for camera, pairs in by_camera(domains.paired, settings.per_camera).items():
             folder = workdir if camera == ALL else workdir / camera
             pairs = mapped_pairs(pairs, folder, "pairs")
-            run = Adversarial(TileCrops(pairs, settings.training, seed), settings.network, settings.training, seed, place)
+            crops = TileCrops(pairs, settings.training, seed)
+            run = Adversarial(crops, settings.network, settings.training, seed, place)
             run_loop(
                 run.step, run.parts, steps=run.steps, workdir=folder,
                 identity=identity(settings, seed, content(pairs)), progress=progress,
@@ -190,7 +191,7 @@ class NeCAW:
         folders = {ALL: folder} if whole else {path.parent.name: path.parent
                                                for path in sorted(folder.glob("*/checkpoint_E.pth"))}
         if not folders:
-            raise CheckpointError(f"{folder} holds no checkpoint_E.pth", "the files of one camera, or a folder a camera")
+            raise CheckpointError(f"{folder} holds no checkpoint_E.pth", "the files of one camera, or such folders")
         generators = {}
         for camera, place in folders.items():
             generators[camera] = build(settings)

@@ -5,6 +5,7 @@ Images are RGB in [0, 1]. Gain, level and correlation networks make noise; two c
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -75,7 +76,7 @@ class Correlation(nn.Module):
         widths = [width * 2**stage for stage in range(4)]
         stages = [nn.Sequential(*activated(3, width, 7, padding=3), *activated(width, width, 3))]
         stages += [nn.Sequential(*activated(before, after, 3, stride=2), *activated(after, after, 3))
-                   for before, after in zip(widths, widths[1:], strict=False)]
+                   for before, after in pairwise(widths)]
         self.encoders = nn.ModuleList(stages)
         self.decoders = nn.ModuleList(nn.Sequential(*activated(3 * n, n, 3), *activated(n, n, 3))
                                       for n in reversed(widths[:-1]))
@@ -101,7 +102,7 @@ class Generator(nn.Module):
         self.E, self.G1, self.G2 = GainNet(width), LevelMap(width), Correlation(correlation_width)
 
     def forward(self, clean: Tensor, gain: Tensor, normal: Tensor) -> Noise:
-        """Noise for clean images (B, 3, H, W), sides of at least 4; gain (B,); `normal` standard normal of that shape."""
+        """Noise for clean images (B, 3, H, W), sides of at least 4; gain (B,); `normal` a standard normal draw."""
         level = self.G1(clean, gain)
         independent = level * normal
         return Noise(level, independent, self.correlate(independent))

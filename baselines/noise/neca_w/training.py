@@ -92,8 +92,9 @@ class TileCrops:
         """(clean, noisy), float32 (batch, 3, crop, crop) in [0, 1]."""
         size, count = self.settings.batch, len(self.tiles)
         at = np.arange(step * size, (step + 1) * size)
-        orders = {r: seeding.rng("neca tiles", self.seed, r).permutation(count) for r in set((at // count).tolist())}
-        chosen = self.tiles[[orders[round_][place] for round_, place in zip(at // count, at % count, strict=True)]]
+        rounds = range(int(at[0]) // count, int(at[-1]) // count + 1)
+        order = np.concatenate([seeding.rng("neca tiles", self.seed, number).permutation(count) for number in rounds])
+        chosen = self.tiles[order[at - rounds[0] * count]]
         draw = seeding.rng("neca crops", self.seed, step)
         image, row, column, height, width = chosen.T
         where = Positions(image, row + draw.integers(0, height - self.settings.crop + 1),
@@ -170,10 +171,13 @@ class Adversarial:
                 "skipped": self.guard.skipped}
 
     def _update(self, number: int, loss: Tensor, *names: str) -> None:
-        """Step these networks on the loss, unless it or a gradient is not finite; no other network gets a gradient."""
+        """Step these networks on the loss, unless it or a gradient is not finite; no other network gets a gradient.
+
+        Parameters that the loss does not reach stay: the correlation network, in steps without adversarial terms.
+        """
         parameters = [parameter for name in names for parameter in self.networks[name].parameters()]
-        gradients = torch.autograd.grad(loss, parameters)
-        norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        norm = torch.stack([gradient.norm() for gradient in gradients if gradient is not None]).norm()
         if self.guard.allows(number, {f"{names[0]} loss": loss.item(), f"{names[0]} gradient norm": norm.item()}):
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient

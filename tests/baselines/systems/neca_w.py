@@ -24,9 +24,7 @@ from baselines.noise.neca_w.networks import (
     Generator,
     denoiser,
 )
-from benchmarks.metrics.arrays import units
 from benchmarks.metrics.distribution import _residual_divergence
-from benchmarks.metrics.pairwise import quantise
 from tests.baselines.systems.vectors import Case, base, fill, stored, synth, weight
 
 # Steps added up one by one: clipped pixels of the synthetic pictures lie on an edge, where the last bit decides.
@@ -101,7 +99,7 @@ def synthesis(case: Case) -> dict[str, Any]:
 
 def divergence(generated: np.ndarray, real: np.ndarray, clean: np.ndarray) -> float:
     """`kld_neca` between the edges of the published code."""
-    return _residual_divergence(*units(quantise(generated), real, clean), edges=EDGES, added=0)
+    return _residual_divergence((generated.clip(0, 1) * 255).round() / 255, real, clean, edges=EDGES, added=0)
 
 
 def norms(network: nn.Module) -> np.ndarray:
