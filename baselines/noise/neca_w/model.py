@@ -67,15 +67,17 @@ class NeCAW:
         if scale == "paper":
             return settings
         short = settings.but(
-            network={"width": 24, "correlation_width": 16, "critic_width": 16, "denoiser_width": 16},
-            training={"epochs": 60, "epoch_steps": 20, "batch": 4, "lr": 2e-4, "denoise_from": None, "log_every": 50,
+            network={"width": 24, "correlation_width": 16, "critic_width": 16, "denoiser_width": 16,
+                     "deviation": 0.04},
+            training={"epochs": 80, "epoch_steps": 20, "batch": 4, "crop": 48, "lr": 1e-3, "denoise_from": None, "log_every": 50,
                       "checkpoint_every": 200},
         )
         if scale == "short":
             return short
         return short.but(
-            network={"width": 8, "correlation_width": 4, "critic_width": 8, "denoiser_width": 4, "denoiser_depth": 4},
-            training={"epochs": 3, "epoch_steps": 10, "crop": 48, "denoise_from": 3, "log_every": 5,
+            network={"width": 8, "correlation_width": 4, "critic_width": 8, "denoiser_width": 4, "denoiser_depth": 4,
+                     "deviation": 0.08},
+            training={"epochs": 3, "epoch_steps": 10, "batch": 2, "denoise_from": 3, "log_every": 5,
                       "checkpoint_every": 15},
         )
 

@@ -156,10 +156,11 @@ def denoiser(width: int = 64, depth: int = 20) -> nn.Module:
 
 
 @torch.no_grad()
-def initialise(network: nn.Module) -> None:
-    """Weights N(0, 0.02), biases 0, weights of batch normalisations N(1, 0.02)."""
+def initialise(network: nn.Module, deviation: float = 0.02) -> None:
+    """Weights N(0, deviation), biases 0, weights of batch normalisations N(1, 0.02)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0 if isinstance(module, nn.BatchNorm2d) else 0.0, 0.02)
+            mean, spread = (1.0, 0.02) if isinstance(module, nn.BatchNorm2d) else (0.0, deviation)
+            nn.init.normal_(module.weight, mean, spread)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -41,6 +41,7 @@ class NeCANetwork(Settings):
     critic_width: int = Field(64, ge=1)
     denoiser_width: int = Field(64, ge=1)
     denoiser_depth: int = Field(20, ge=3)
+    deviation: float = Field(0.02, gt=0, description="of the initial weights; narrow networks need more to pass signals")
 
 
 class NeCATraining(Settings):
@@ -129,7 +130,7 @@ class Adversarial:
                 "D1": self.critics.correlated, "D2": self.critics.independent,
             }
             for part in parts.values():
-                initialise(part)
+                initialise(part, network.deviation)
                 part.to(device).train()
         self.optimisers = {
             name: torch.optim.Adam(part.parameters(), settings.denoiser_lr if name == "denoiser" else settings.lr,
