@@ -179,8 +179,9 @@ def test_one_step_changes_every_layer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [
-    {"training": {"adversarial_every": 2}}, {"training": {"penalty": 0.0}}, {"training": {"lr": 1e-3}},
-    {"training": {"betas": (0.9, 0.9)}}, {"network": {"deviation": 0.1}}, {"training": {"denoise_from": 1, "separate": False}},
+    {"training": {"adversarial_every": 2}}, {"training": {"penalty": 0.0}}, {"training": {"lr": 1e-4}},
+    {"training": {"betas": (0.9, 0.9)}}, {"network": {"deviation": 0.1}},
+    {"training": {"denoise_from": 1, "separate": False}},
     {"training": {"denoise_from": 1, "separate": False, "denoiser_drop": 1}}, {"training": {"batch": 1}},
 ], ids=str)
 def test_every_switch_changes_the_result(tmp_path: Path, change: dict[str, Any]) -> None:

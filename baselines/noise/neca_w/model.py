@@ -69,8 +69,8 @@ class NeCAW:
         short = settings.but(
             network={"width": 24, "correlation_width": 16, "critic_width": 16, "denoiser_width": 16,
                      "deviation": 0.04},
-            training={"epochs": 80, "epoch_steps": 20, "batch": 4, "crop": 48, "lr": 1e-3, "denoise_from": None, "log_every": 50,
-                      "checkpoint_every": 200},
+            training={"epochs": 80, "epoch_steps": 20, "batch": 4, "crop": 48, "lr": 1e-3, "denoise_from": None,
+                      "log_every": 50, "checkpoint_every": 200},
         )
         if scale == "short":
             return short

@@ -41,7 +41,7 @@ class NeCANetwork(Settings):
     critic_width: int = Field(64, ge=1)
     denoiser_width: int = Field(64, ge=1)
     denoiser_depth: int = Field(20, ge=3)
-    deviation: float = Field(0.02, gt=0, description="of the initial weights; narrow networks need more to pass signals")
+    deviation: float = Field(0.02, gt=0, description="of the initial weights; narrow networks need more")
 
 
 class NeCATraining(Settings):
