@@ -76,7 +76,7 @@ def split(x: Tensor, kind: Split) -> tuple[Tensor, Tensor]:
     return low, halved(x - low) if kind == "average" else halved(halved(x - low))
 
 
-GAUSS9 = (8 / 6) ** 2
+GAUSS9 = (9 / 6) ** 2
 CHANNELS: dict[Split, int] = {"none": 3, "average": 3, "gauss": 3, "haar": 9}
 """Channels of the high frequencies of an RGB image."""
 
