@@ -16,17 +16,15 @@ from baselines.super_resolution.esrgan.parts import PatchDiscriminator
 from baselines.super_resolution.esrgan.step import GANTraining, Step, enlarge
 from baselines.super_resolution.frequency import CHANNELS, haar, split
 from baselines.super_resolution.fssr.networks import Critic, Generator, filtered, low_frequencies
-from baselines.super_resolution.fssr.training import DegradationTraining, Step as Degradation
+from baselines.super_resolution.fssr.training import DegradationTraining
+from baselines.super_resolution.fssr.training import Step as Degradation
 from tests.baselines.systems.esrgan_sr import gradients, image, named, norm
 from tests.baselines.systems.fssr import lpips
-from tests.baselines.systems.vectors import Case, stored
+from tests.baselines.systems.vectors import Case
 
 FILTERS: dict[str, Any] = {"gau": "gauss", "avg_pool": "average", "wavelet.cat": "haar", "wavelet.sum": "haar-mean",
                            "wavelet": "haar"}
 DISC = re.compile(r"dsn\.disc\.(gau|avg_pool|wavelet\.cat|wavelet\.sum)\.(FSD|nld_s1|nld_s2)\.(Batch|Instance)\.fake")
-FIXED = 1e-6
-"""Arrays behind a float32 constant of the authors (Gaussian window, Haar's 0.70710677)."""
-TOLERANCES: dict[str, float] = {}
 
 
 def compute(case: Case) -> dict[str, Any]:
@@ -47,8 +45,8 @@ def bands(case: Case) -> dict[str, Any]:
     pulse[..., 0, 0] = 1
     sums, differences = haar(pulse)
     step = sums[0, 0, 0, 0].sqrt()
-    signs = [torch.ones(2).double(), torch.tensor([1.0, float(differences[0, 0].sign())])]
-    signs[1][1] = -1 if haar(pulse.flip(-2))[1][0, 0] < 0 else 1
+    below = float(haar(pulse.flip(-2))[1][0, 0].sign())
+    signs = [torch.tensor([1.0, 1.0]), torch.tensor([float(differences[0, 0].sign()), below])]
     return {
         "dwt.LL": low, "dwt.H": high.unflatten(1, (3, 3)).transpose(1, 2), "dwt.odd.LL": odd_low,
         "dwt.odd.H": odd_high.unflatten(1, (3, 3)).transpose(1, 2), "dsn.color_filter.wavelet":
@@ -125,8 +123,3 @@ def generator_of(case: Case) -> nn.Module:
     size = {"width": case.about["width"], "blocks": case.about["blocks"]}
     return named(ESRGAN.build(ESRGAN.default_settings("paper").but(network=size)), case.about["sr_generator"])
 
-
-TOLERANCES |= {
-    name.removeprefix("a."): FIXED for name in stored("dasr")
-    if any(word in name for word in ("dwt", "gau", "wavelet", "cv2"))
-}
