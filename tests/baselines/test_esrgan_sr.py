@@ -10,7 +10,8 @@ from torch import Tensor
 
 from baselines.fitting.training import learning_rate
 from baselines.super_resolution.esrgan.model import ESRGAN
-from baselines.super_resolution.esrgan.ncnn import HALF, read_ncnn, shapes as convolutions
+from baselines.super_resolution.esrgan.ncnn import HALF, read_ncnn
+from baselines.super_resolution.esrgan.ncnn import shapes as convolutions
 from baselines.super_resolution.esrgan.parts import Discriminator, PatchDiscriminator
 from baselines.super_resolution.esrgan.step import GANTraining
 from senm.support.errors import CheckpointError
@@ -62,7 +63,8 @@ def test_the_ncnn_file_is_read_and_its_faults_are_named(tmp_path: Path) -> None:
     state = read_ncnn(file, 8, 1)
     network.load_state_dict(state)
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in state.items())
-    for broken, what in ((data[:-4], r"model\.10"), (data + b"1234", "goes on for 4 bytes"), (b"\1" + data, r"model\.0")):
+    faults = ((data[:-4], r"model\.10"), (data + b"1234", "goes on for 4 bytes"), (b"\1" + data, r"model\.0"))
+    for broken, what in faults:
         file.write_bytes(broken)
         with pytest.raises(CheckpointError, match=what):
             read_ncnn(file, 8, 1)

@@ -20,7 +20,7 @@ from tests.baselines.tiny import QUIET, Interrupt, enlarged, fitting, pool, unpa
 
 
 def tiny(**training: Any) -> Any:
-    steps = {"steps": 4, "constant": 2, "batch": 2, "crop": 16, "log_every": 1, "checkpoint_every": 1}
+    steps = {"steps": 4, "constant": 2, "batch": 2, "crop": 20, "log_every": 1, "checkpoint_every": 1}
     return FSSR.default_settings("smoke").but(training={**steps, **training})
 
 
@@ -44,9 +44,8 @@ def test_fit_sample_save_load(tmp_path: Path) -> None:
     again = FSSR.load(tmp_path / "saved", "cpu")
     assert again.settings == model.settings
     assert all(np.array_equal(a, b) for a, b in zip(draw(again, low), first, strict=True))
-    assert torch.equal(torch.cat([p.flatten() for p in FSSR.fit(unpaired(), tiny(), **fitting(tmp_path / "b"))
-                                  .generator.parameters()]),
-                       torch.cat([p.flatten() for p in model.generator.parameters()]))
+    twice = FSSR.fit(unpaired(), tiny(), **fitting(tmp_path / "twice"))
+    assert all(np.array_equal(a, b) for a, b in zip(draw(twice, low), first, strict=True))
 
 
 @pytest.mark.parametrize("reading", ["recompute", "in-place"])
@@ -65,9 +64,7 @@ def test_resume_equals_an_uninterrupted_run(tmp_path: Path, reading: str) -> Non
                          ids=str)
 def test_every_switch_changes_the_result(tmp_path: Path, change: dict[str, Any]) -> None:
     def run(name: str, **more: Any) -> torch.Tensor:
-        # with zero biases before its norms the discriminator moves fast enough that readings differ in float32
-        model = FSSR.fit(unpaired(), tiny(lr=1e-2, texture_weight=0.5) if not more else
-                         tiny(**{"lr": 1e-2, "texture_weight": 0.5, **more}), **fitting(tmp_path / name))
+        model = FSSR.fit(unpaired(), tiny(**{"lr": 1e-2, "texture_weight": 0.5, **more}), **fitting(tmp_path / name))
         return torch.cat([p.flatten() for p in model.generator.parameters()])
 
     assert not torch.equal(run("a"), run("b", **change))
@@ -75,7 +72,8 @@ def test_every_switch_changes_the_result(tmp_path: Path, change: dict[str, Any])
 
 def test_the_rate_falls_after_each_epoch() -> None:
     settings = DegradationTraining(steps=100, constant=50, epoch=10)
-    assert [learning_rate(settings, n) / settings.lr for n in (0, 59, 60, 69, 99)] == pytest.approx([1, 1, 0.8, 0.8, 0.2])
+    found = [learning_rate(settings, n) / settings.lr for n in (0, 59, 60, 69, 99)]
+    assert found == pytest.approx([1, 1, 0.8, 0.8, 0.2])
 
 
 def test_the_enlarger_sees_frequencies(tmp_path: Path) -> None:

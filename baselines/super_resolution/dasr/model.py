@@ -184,8 +184,8 @@ class DASR(FSSR):
             for image in low:
                 with torch.inference_mode():
                     x = to_tensor(image, place)
-                    seen = filtered(x, size.filter).shape[-2:]
-                    found = domain_distance(critic(x), *seen, size.body)
+                    height, width = filtered(x, size.filter).shape[-2:]
+                    found = domain_distance(critic(x), height, width, size.body)
                     found = F.interpolate(found, x.shape[-2:], mode="bilinear", align_corners=False)
                 maps.append(found[0, 0].float().cpu().numpy())
                 task.advance()

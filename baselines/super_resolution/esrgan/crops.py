@@ -38,8 +38,9 @@ class Crops:
 
     def to(self, device: torch.device) -> Crops:
         """The same crops on another device."""
-        values = (getattr(self, each.name) for each in fields(self))
-        return Crops(*(None if value is None else value.to(device, non_blocking=True) for value in values))
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        moved = {name: value.to(device, non_blocking=True) for name, value in given.items() if value is not None}
+        return Crops(**moved)
 
 
 class CropSampler(PairSampler):

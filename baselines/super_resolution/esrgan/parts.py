@@ -21,7 +21,7 @@ CONV5_4 = 34
 
 
 class Discriminator(nn.Module):
-    """Image (B, inputs, side, side) -> logit (B, 1): five pairs of a 3x3 and a stride-2 4x4 convolution, two linear layers.
+    """Image (B, inputs, side, side) -> logit (B, 1): five pairs of a 3x3 and a stride-2 4x4 convolution, two layers.
 
     14,499,401 parameters at width 64 and side 128. Source: Wang et al., ESRGAN, ECCVW 2018.
 
@@ -103,7 +103,8 @@ class VGGFeatures(nn.Module):
         state = published_vgg(path) if trunk is None else trunk
         self.layers = make_layers(cfgs["E"], batch_norm=False)[: CONV5_4 + 1]
         kept = {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
-        self.layers.to(kept["0.weight"].dtype).load_state_dict({k: v for k, v in kept.items() if int(k.split(".")[0]) <= CONV5_4})
+        kept = {name: value for name, value in kept.items() if int(name.split(".")[0]) <= CONV5_4}
+        self.layers.to(kept["0.weight"].dtype).load_state_dict(kept)
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None])
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[:, None, None])
         self.eval().requires_grad_(False)

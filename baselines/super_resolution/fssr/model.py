@@ -37,7 +37,7 @@ from senm.data.digest import content
 from senm.data.mapped import mapped
 from senm.support import seeding
 from senm.support.device import torch_device
-from senm.support.errors import CheckpointError, DataError
+from senm.support.errors import CheckpointError, DataError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from senm.support.progress import Progress
 
 FACTOR = 4
+LEAST = 5 * FACTOR  # the colour term averages 5 x 5 pixels of the reduction
 
 
 class FSSRNetwork(Settings):
@@ -145,7 +146,7 @@ class FSSR:
     @classmethod
     def _batches(cls, domains: Domains, settings: Any, seed: int, place: torch.device) -> Any:
         photographs, train = degraded(domains), settings.training
-        side = fitting_side(photographs, train, 4 * FACTOR, FACTOR)
+        side = fitting_side(photographs, train, LEAST, FACTOR)
         outer = CropReader(photographs, side)
         shrink = Shrink(side, FACTOR).to(place)
 
@@ -246,7 +247,8 @@ def degraded(domains: Domains) -> Images:
     """
     found = domains.target if len(domains.target) else domains.paired.noisy
     if not len(found):
-        raise DataError("there are no degraded photographs", "a target domain", "give one with --data unpaired:LOW,HIGH")
+        raise DataError("there are no degraded photographs", "a target domain",
+                        "give one with --data unpaired:LOW,HIGH")
     return found
 
 
@@ -255,8 +257,11 @@ def fitting_side(images: Images, settings: DegradationTraining, least: int, mult
 
     Raises:
         DataError: an image holds no crop of `least` pixels.
+        SettingsError: the crop itself is smaller.
     """
     side = settings.crop // multiple * multiple
+    if side < least:
+        raise SettingsError(f"training.crop is {settings.crop}", f"at least {least}")
     if settings.fit_crop:
         sides = [(min(images.size(i)), name) for i, name in enumerate(images.names)]
         small, name = min(sides)

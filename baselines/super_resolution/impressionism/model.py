@@ -95,7 +95,7 @@ class Impressionism:
         draw = seeding.rng("sample", seed, name, self.name)
         out = clean.astype(np.float32) / np.float32(255)
         room = self.pool.shape[1]
-        for rows, columns in tiles(*clean.shape[:2], self.settings.tile):
+        for rows, columns in tiles(clean.shape[0], clean.shape[1], self.settings.tile):
             height, width = rows.stop - rows.start, columns.stop - columns.start
             patch = self.pool[draw.integers(len(self.pool))]
             top, left = draw.integers(0, room - height + 1), draw.integers(0, room - width + 1)

@@ -60,8 +60,8 @@ def collect(images: Images, size: int, variance: float, mean: float, flattest: f
     if not len(kept):
         least = min(row[3] for row in looked)
         raise DataError(
-            f"none of the {len(looked)} blocks of {size} pixels has a grey variance below {variance:g} and a mean above "
-            f"{mean:g} (the least variance is {least:.1f}), so there are no noise patches",
+            f"none of the {len(looked)} blocks of {size} pixels has a grey variance below {variance:g} and a mean "
+            f"above {mean:g} (the least variance is {least:.1f}), so there are no noise patches",
             "at least one flat block", "raise pool.variance, lower pool.mean or pool.size, or set pool.flattest",
         )
     chosen = kept[np.unique(np.linspace(0, len(kept) - 1, min(most, len(kept))).round().astype(int))]
