@@ -100,8 +100,8 @@ class DASR(FSSR):
             return settings
         short = settings.but(
             network={"width": 32, "blocks": 4, "critic_width": 32},
-            training={"steps": 3_000, "constant": 1_500, "epoch": 50, "crop": 32, "fit_crop": True, "lr": 2e-4,
-                      "perceptual": "random-features", "log_every": 50, "checkpoint_every": 500},
+            training={"steps": 500, "constant": 250, "epoch": 25, "crop": 32, "fit_crop": True, "lr": 2e-4,
+                      "perceptual": "random-features", "log_every": 50, "checkpoint_every": 250},
         )
         if scale == "short":
             return short
@@ -220,5 +220,5 @@ class DASREnlarger(ESRGAN):
             return settings.but(training={"steps": 350_000, "batch": 6, "features": "lpips",
                                           "milestones": (35_000, 80_000, 100_000, 150_000)})
         if scale == "short":
-            return settings.but(training={"steps": 1_200, "batch": 6, "milestones": (600, 900), "lr": 2e-4})
+            return settings.but(training={"steps": 400, "batch": 6, "milestones": (200, 300), "lr": 2e-4})
         return settings

@@ -93,8 +93,8 @@ class FSSR:
             return settings
         short = settings.but(
             network={"width": 32, "blocks": 4, "critic_width": 32},
-            training={"steps": 3_000, "constant": 1_500, "epoch": 50, "batch": 8, "crop": 128, "fit_crop": True,
-                      "perceptual": "random-features", "log_every": 50, "checkpoint_every": 500},
+            training={"steps": 500, "constant": 250, "epoch": 25, "batch": 8, "crop": 128, "fit_crop": True,
+                      "perceptual": "random-features", "log_every": 50, "checkpoint_every": 250},
         )
         if scale == "short":
             return short
