@@ -1,38 +1,47 @@
 """ESRGAN (Wang et al., 2018) for x4 super-resolution (tables 4 and 5), with the recipe of DeFlow and LUD-VAE.
 
 A PSNR-trained RRDBNet, then 60k steps of pixel, feature and adversarial terms. The PSNR start is a published file at
-paper scale (`start`), or trained here first.
+paper scale (`start`), or trained here first. Crops are drawn with replacement; the published loop passes over the
+images, one crop each.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines.base import Capabilities, Scale
-from baselines.fitting.loop import Guard, identity, run_loop
-from baselines.fitting.pairs import PairSampler
+from baselines.base import Capabilities, Scale, load_state
+from baselines.fitting.loop import identity, run_loop
 from baselines.fitting.restorer import NetworkRestorer, RestorerSettings, weights_hash
-from baselines.fitting.training import LOSSES, TrainingSettings, learning_rate, make_optimiser, precision, tf32, train
-from baselines.super_resolution.esrgan.parts import Discriminator, features, relativistic
+from baselines.fitting.training import TrainingSettings, tf32, train
+from baselines.super_resolution.esrgan.crops import CropSampler, Weights
+from baselines.super_resolution.esrgan.ncnn import read_ncnn
+from baselines.super_resolution.esrgan.parts import Discriminator, PatchDiscriminator, distance
+from baselines.super_resolution.esrgan.step import GANTraining, Step
+from baselines.super_resolution.frequency import CHANNELS
+from senm.checkpoint import read_state_dict
 from senm.config import Settings
 from senm.data.digest import content
 from senm.data.mapped import mapped_pairs
 from senm.support import seeding
 from senm.support.device import torch_device
+from senm.support.errors import UsageError
 
 if TYPE_CHECKING:
-    from senm.data.pool import Pairs
+    from senm.data.pool import Images, Pairs
     from senm.support.progress import Progress
 
-OTHERS = "ours: the paper says 60k steps of Adam; the value that DeFlow, LUD-VAE and RealSR share"
 START = "ours: used only where no published RRDB_PSNR_x4.pth is given"
 FACTOR = 4
+BLOCK = re.compile(r"(?:RRDB_trunk|body)\.(\d+)\.(?:RDB|rdb)(\d)\.conv(\d)\.")
 
 
 class RRDBNetwork(Settings):
@@ -40,6 +49,10 @@ class RRDBNetwork(Settings):
 
     width: int = Field(64, ge=1)
     blocks: int = Field(23, ge=1)
+    kaiming: Literal["dense", "all"] = Field(
+        "dense", description="convolutions that start at a tenth of Kaiming's normal, biases at 0: those of the dense "
+        "blocks (ESRGAN), or all (DASR)"
+    )
 
 
 class PSNRTraining(TrainingSettings):
@@ -49,28 +62,6 @@ class PSNRTraining(TrainingSettings):
     batch: int = Field(16, ge=1, json_schema_extra={"guess": START})
     crop: int = Field(32, ge=8, json_schema_extra={"guess": START})
     lr: float = Field(2e-4, gt=0, json_schema_extra={"guess": START})
-
-
-class GANTraining(TrainingSettings):
-    """The adversarial stage. `crop` is the side of a low-resolution crop; `micro_batch` and `ema` are not used."""
-
-    steps: int = Field(60_000, ge=1)
-    batch: int = Field(16, ge=1, json_schema_extra={"guess": OTHERS})
-    crop: int = Field(32, ge=8, json_schema_extra={"guess": OTHERS})
-    schedule: Literal["constant", "steps", "cosine"] = Field("steps", json_schema_extra={"guess": OTHERS})
-    milestones: tuple[int, ...] = Field((5_000, 10_000, 20_000, 30_000), json_schema_extra={"guess": OTHERS})
-    pixel_weight: float = Field(1e-2, ge=0, description="L1", json_schema_extra={"guess": OTHERS})
-    feature_weight: float = Field(1.0, ge=0, description="L1 of features", json_schema_extra={"guess": OTHERS})
-    gan_weight: float = Field(5e-3, ge=0, json_schema_extra={"guess": OTHERS})
-    features: Literal["vgg19", "random-features"] = Field(
-        "vgg19", description="VGG19 conv5_4 before activation, or a fixed random network where its weights are absent",
-        json_schema_extra={"guess": OTHERS},
-    )
-    critic_width: int = Field(64, ge=1, json_schema_extra={"guess": OTHERS})
-    stop_at: int | None = Field(
-        None, ge=1, description="use the weights of this step; the schedule stays that of the full length",
-        json_schema_extra={"guess": "ours: the last step. DeFlow and LUD-VAE report steps 10k to 50k of the same 60k"},
-    )
 
 
 class ESRGANSettings(RestorerSettings):
@@ -87,7 +78,7 @@ class ESRGAN(NetworkRestorer):
     name = "esrgan"
     settings_type = ESRGANSettings
     capabilities = Capabilities(kind="restorer", needs_pairs=True, factor=FACTOR)
-    whole = 1 << 16
+    whole = 1 << 18  # the images of AIM19 and NTIRE20 whole, as published
     tile = 192
     overlap = 16
 
@@ -96,17 +87,30 @@ class ESRGAN(NetworkRestorer):
         from spandrel.architectures.ESRGAN import ESRGAN as Network
 
         size = settings.network
-        return Network(in_nc=3, out_nc=3, num_filters=size.width, num_blocks=size.blocks, scale=FACTOR)
+        network = Network(in_nc=3, out_nc=3, num_filters=size.width, num_blocks=size.blocks, scale=FACTOR)
+        with torch.no_grad():
+            for name, layer in network.named_modules():
+                if isinstance(layer, nn.Conv2d) and (".RDB" in name or size.kaiming == "all"):
+                    nn.init.kaiming_normal_(layer.weight).mul_(0.1)
+                    assert layer.bias is not None
+                    nn.init.zeros_(layer.bias)
+        return network
 
     @classmethod
     def translate(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The layouts of xinntao/ESRGAN and BasicSR become the one used here."""
-        from spandrel.architectures.ESRGAN import ESRGANArch
+        """The layouts of xinntao/ESRGAN and BasicSR become the one used here; anything else stays as it is."""
+        blocks = {int(name.split(".")[1]) for name in state if BLOCK.match(name)}
+        ends = {"conv_first": "0", "trunk_conv": f"1.sub.{len(blocks)}", "conv_body": f"1.sub.{len(blocks)}",
+                "upconv1": "3", "conv_up1": "3", "upconv2": "6", "conv_up2": "6", "HRconv": "8", "conv_hr": "8",
+                "conv_last": "10"}
 
-        arch = ESRGANArch()
-        if "model.0.weight" in state or not arch.detect(state):
-            return state
-        return dict(arch.load(state).model.state_dict())
+        def renamed(name: str) -> str:
+            stem, _, entry = name.rpartition(".")
+            if stem in ends:
+                return f"model.{ends[stem]}.{entry}"
+            return BLOCK.sub(lambda m: f"model.1.sub.{m[1]}.RDB{m[2]}.conv{m[3]}.0.", name)
+
+        return {renamed(name): value for name, value in state.items()}
 
     @classmethod
     def default_settings(cls, scale: Scale) -> ESRGANSettings:
@@ -129,6 +133,18 @@ class ESRGAN(NetworkRestorer):
         )
 
     @classmethod
+    def from_published(cls, file: Path) -> Self:
+        """A published RRDBNet of any of the three layouts, or of ncnn's (Impressionism's released network).
+
+        Raises:
+            CheckpointError: the file is missing, broken or of another layout.
+        """
+        settings = cls.default_settings("paper")
+        network = cls.build(settings)
+        load_state(network, read_ncnn(file) if file.suffix == ".bin" else cls.translate(read_state_dict(file)), file)
+        return cls(network, settings)
+
+    @classmethod
     def fit(
         cls,
         sources: Sequence[Pairs],
@@ -139,87 +155,78 @@ class ESRGAN(NetworkRestorer):
         workdir: Path,
         progress: Progress,
         start: Path | None = None,
+        weights: Weights | None = None,
+        real: Images | None = None,
     ) -> Self:
         """Train the PSNR start (kept in `workdir`/psnr) unless `start` is given, then the adversarial stage.
 
+        Args:
+            weights: for each set of pairs a weight map (h, w) an image, for the pixel term of the adversarial stage.
+            real: degraded photographs, wanted where `training.on_real` is set and unused otherwise.
+
         Raises:
-            DataError: no pairs, an image smaller than the crop, or a clean side that is not four times larger.
-            MachineError: the device or the VGG19 weights are missing.
+            DataError: no pairs, an image smaller than the crop, a clean side that is not four times larger, or weight
+                maps that do not fit.
+            UsageError: `training.on_real` without real images.
+            MachineError: the device or the weights of the feature term are missing.
             TrainingError: a loss stays non-finite.
         """
         torch_device(device)
+        stage = settings.training
+        if stage.on_real and real is None:
+            raise UsageError("the adversarial term wants real low-resolution images", "a target domain",
+                             "give one, or set training.on_real to false")
+        real = real if stage.on_real else None
         sources = [mapped_pairs(pairs, workdir, f"pairs{i}") for i, pairs in enumerate(sources)]
+        sampler = CropSampler(
+            sources, mixing=stage.mixing, batch=stage.batch, crop=stage.crop, seed=seeding.seed("esrgan", seed),
+            turn=stage.augment, factor=FACTOR, weights=weights, real=real,
+        )
         network = cls.initialised(settings, seed, start)
         if start is None and settings.psnr.steps:
             network = train(
                 network, sources, settings.psnr, seed=seed, device=device, workdir=workdir / "psnr",
-                progress=progress, label="train esrgan (PSNR start)", factor=FACTOR,
+                progress=progress, label=f"train {cls.name} (PSNR start)", factor=FACTOR,
             )
-        stage = settings.training
-        run = Adversarial(network, sources, stage, seed, device)
+        place = torch_device(device)
+        step = Step(network, discriminator(stage, seed), distance(stage.features), stage, place)
+        parts: dict[str, Any] = {
+            "network": step.network, "critic": step.critic, "optimiser": step.optimisers[0],
+            "critic optimiser": step.optimisers[1], "guard": step.guard,
+        }
+        more = [] if weights is None else [maps_hash(weights)]
         with tf32(stage.precision == "tf32"):
             run_loop(
-                run.step, run.parts, steps=min(stage.stop_at or stage.steps, stage.steps), workdir=workdir,
-                identity=identity(settings, seed, weights_hash(start), content(*sources)),
-                progress=progress, label="train esrgan", log_every=stage.log_every,
+                lambda number: step.learn(number, sampler.crops(number).to(place)), parts,
+                steps=min(stage.stop_at or stage.steps, stage.steps), workdir=workdir,
+                identity=identity(settings, seed, weights_hash(start), content(*sources, *([real] if real else [])),
+                                  *more),
+                progress=progress, label=f"train {cls.name}", log_every=stage.log_every,
                 checkpoint_every=stage.checkpoint_every,
             )
-        return cls(run.network, settings)
+        return cls(step.network, settings)
 
 
-class Adversarial:
-    """State and step of the adversarial stage."""
+def discriminator(settings: GANTraining, seed: int) -> nn.Module:
+    """A new discriminator of these settings; the patch one is DASR's, started as Kaiming's normal."""
+    inputs, side = CHANNELS[settings.split], FACTOR * settings.crop // (2 if settings.split == "haar" else 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeding.seed("initialise", "esrgan discriminator", seed))
+        if settings.critic == "vgg":
+            return Discriminator(settings.critic_width, side, inputs)
+        critic = PatchDiscriminator(inputs, 2, "instance", settings.critic_width)
+        for layer in critic.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        return critic
 
-    def __init__(
-        self, network: nn.Module, sources: Sequence[Pairs], settings: GANTraining, seed: int, device: str
-    ) -> None:
-        self.device, self.settings = torch_device(device), settings
-        self.sampler = PairSampler(
-            sources, mixing=settings.mixing, batch=settings.batch, crop=settings.crop,
-            seed=seeding.seed("esrgan", seed), turn=settings.augment, factor=FACTOR,
-        )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seeding.seed("initialise", "esrgan discriminator", seed))
-            critic = Discriminator(settings.critic_width, FACTOR * settings.crop)
-        self.network, self.critic = network.to(self.device).train(), critic.to(self.device).train()
-        self.features = features(settings.features).to(self.device)
-        self.optimisers = [make_optimiser(net, settings) for net in (self.network, self.critic)]
-        self.guard = Guard(settings.skip_limit)
-        self.parts: dict[str, Any] = {
-            "network": self.network, "critic": self.critic, "optimiser": self.optimisers[0],
-            "critic optimiser": self.optimisers[1], "guard": self.guard,
-        }
 
-    def step(self, number: int) -> dict[str, float]:
-        """One step of the generator, then one of the discriminator; returns what is logged."""
-        settings = self.settings
-        low, high = (t.to(self.device, non_blocking=True) for t in self.sampler.batch(number))
-        rate = learning_rate(settings, number)
-        for optimiser in self.optimisers:
-            optimiser.param_groups[0]["lr"] = rate
-        with precision(settings.precision, self.device):
-            fake = self.network(low).float()
-            terms = {
-                "pixel": LOSSES[settings.loss](fake, high),
-                "features": nn.functional.l1_loss(self.features(fake).float(), self.features(high).float()),
-                "gan": relativistic(self.critic(fake).float(), self.critic(high).detach().float()),
-            }
-        weights = {"pixel": settings.pixel_weight, "features": settings.feature_weight, "gan": settings.gan_weight}
-        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        values = {name: float(term.detach()) for name, term in terms.items()}
-        self._update(0, self.network, loss, number, values)
-        with precision(settings.precision, self.device):
-            judged = relativistic(self.critic(high).float(), self.critic(fake.detach()).float())
-        self._update(1, self.critic, judged, number, {"discriminator": float(judged.detach())})
-        return {
-            "loss": float(loss.detach()), **values, "discriminator": float(judged.detach()), "lr": rate,
-            "skipped": self.guard.skipped,
-        }
-
-    def _update(self, which: int, network: nn.Module, loss: Tensor, number: int, terms: dict[str, float]) -> None:
-        gradients = torch.autograd.grad(loss, list(network.parameters()))
-        norm = torch.stack([g.norm() for g in gradients]).norm()
-        if self.guard.allows(number, {**terms, "gradient norm": float(norm)}):
-            for parameter, gradient in zip(network.parameters(), gradients, strict=True):
-                parameter.grad = gradient
-            self.optimisers[which].step()
+def maps_hash(weights: Weights) -> str:
+    """SHA-256 of weight maps."""
+    found = hashlib.sha256()
+    for maps in weights:
+        for each in maps:
+            found.update(np.ascontiguousarray(each).tobytes())
+    return found.hexdigest()

@@ -1,0 +1,1 @@
+"""DASR: a learnt down-sampling network and the domain-distance maps that weight the super-resolution training."""

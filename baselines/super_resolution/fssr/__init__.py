@@ -1,0 +1,1 @@
+"""FSSR: frequency separation for real-world super-resolution, a degradation learnt from degraded photographs alone."""
