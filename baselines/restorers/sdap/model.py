@@ -61,8 +61,8 @@ class SDAPTraining(NoisyTraining):
 
     @model_validator(mode="after")
     def _fits(self) -> SDAPTraining:
-        for name, crop in (("crop", self.crop), ("second.crop", self.second.crop)):
-            if crop % self.stride:
+        for name, crop, used in (("crop", self.crop, True), ("second.crop", self.second.crop, self.second.steps > 0)):
+            if used and crop % self.stride:
                 raise SettingsError(f"training.{name} is {crop}", f"a multiple of training.stride, {self.stride}")
         return self
 
@@ -163,7 +163,10 @@ class SDAP(NoisyRestorer):
     def length(cls, settings: SDAPSettings) -> int:
         return settings.training.steps + settings.training.second.steps
 
+    def __init__(self, network: nn.Module, settings: SDAPSettings) -> None:
+        super().__init__(network, settings)
+        self.multiple = settings.inference.stride  # type: ignore[misc]
+
     def _padded(self, network: nn.Module, image: Tensor) -> Tensor:
         how = self.settings.inference
-        self.multiple = how.stride  # type: ignore[misc]
         return super()._padded(Procedure(lambda x: denoised(network, x, how.stride, how.enhance)), image)

@@ -72,8 +72,8 @@ def passes(case: Case, network: APBSNNetwork) -> dict[str, Any]:
         }
         if case.has("pd5"):
             found |= {f"pd{five}": phases(x, five, pad), f"pd{five}_nopad": phases(x, five),
-                      f"pd{stride}": phases(x, stride, pad), f"forward_pd{five}": network(x, five, pad), f"forward_pd{stride}": first,
-                      "self_ensemble_no_r3": self_ensemble(coarse, x)}
+                      f"pd{stride}": phases(x, stride, pad), f"forward_pd{five}": network(x, five, pad),
+                      f"forward_pd{stride}": first, "self_ensemble_no_r3": self_ensemble(coarse, x)}
             assert torch.equal(interleaved(found[f"pd{five}"], five, pad), x)
             assert torch.equal(interleaved(found[f"pd{stride}"], stride, pad), x)
     return found

@@ -13,6 +13,9 @@ from baselines.restorers.sdap.losses import cyclic_terms, sub_samples
 from baselines.restorers.sdap.model import SDAPTraining, denoised
 from tests.baselines.systems.vectors import Case, base, fill
 
+TOLERANCES = {"f32_a.denoised_S": 5e-4}
+"""Before they are clamped to [0, 1] these values reach 169, and float32 keeps 1.5e-6 of that; float64 is 1.3e-4 off."""
+
 
 def compute(case: Case) -> dict[str, Any]:
     about = case.about
