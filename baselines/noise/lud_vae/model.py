@@ -25,6 +25,7 @@ from baselines.noise.lud_vae.networks import LUDVAENetwork
 from baselines.noise.lud_vae.training import LUDVAESettings, Training
 from senm.checkpoint import read_state_dict
 from senm.data.digest import content
+from senm.data.mapped import mapped
 from senm.support import seeding
 from senm.support.device import torch_device
 from senm.support.errors import CheckpointError
@@ -61,6 +62,7 @@ class LUDVAE:
             DataError: one side is empty, an image is smaller than the crop, or a channel to be matched is flat.
             TrainingError: a loss stays non-finite.
         """
+        domains = mapped(domains, workdir)
         run, train = Training(domains, settings, seed, device, cls.name), settings.training
         run_loop(
             run.step, run.parts, steps=train.steps, workdir=workdir,
