@@ -138,7 +138,7 @@ class DANet:
 
     def restorer(self) -> DANetDenoiser:
         """The denoiser of this model."""
-        return DANetDenoiser(self.denoiser, self.settings)
+        return DANetDenoiser(self.denoiser, self.settings)  # type: ignore[arg-type]
 
     def save(self, folder: Path) -> None:
         """Write both networks; see `baselines.base.save_checkpoint`."""

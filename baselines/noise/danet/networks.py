@@ -26,13 +26,19 @@ class Convolutions(nn.Module):
         return self.block(x)
 
 
-class Down(Convolutions):
+class Down(nn.Module):
     """Two convolutions, whose result is the skip, and a strided one to half the size; the lowest level has none."""
 
     def __init__(self, inputs: int, outputs: int, lowest: bool) -> None:
-        super().__init__(inputs, outputs)
+        super().__init__()
+        self.block = Convolutions(inputs, outputs).block
+        self.downsample: nn.Module = nn.Identity()
         if not lowest:
             self.downsample = nn.Conv2d(outputs, outputs, 4, stride=2, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        skip = self.block(x)
+        return skip, self.downsample(skip)
 
 
 class Up(nn.Module):
@@ -63,17 +69,15 @@ class UNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         skips: list[Tensor] = []
         for level in self.down_path:
-            x = level(x)
-            if hasattr(level, "downsample"):
-                skips.append(x)
-                x = level.downsample(x)
-        for level, skip in zip(self.up_path, reversed(skips), strict=True):
+            skip, x = level(x)
+            skips.append(skip)
+        for level, skip in zip(self.up_path, reversed(skips[:-1]), strict=True):
             x = level(x, skip)
         return self.last(x)
 
 
 class Denoiser(UNet):
-    """Noisy image (N, 3, H, W) in [0, 1] -> estimate of the clean one, not clamped; 9,153,571 parameters at width 32."""
+    """Noisy image (N, 3, H, W) in [0, 1] -> estimate of the clean one, not clamped; 9,153,571 parameters in full."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__(3, width)
@@ -83,7 +87,7 @@ class Denoiser(UNet):
 
 
 class Generator(UNet):
-    """Clean image and a map of random numbers -> noisy image, not clamped; 9,153,859 parameters at width 32."""
+    """Clean image and a map of random numbers -> noisy image, not clamped; 9,153,859 parameters in full."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__(4, width)

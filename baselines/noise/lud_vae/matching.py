@@ -1,4 +1,4 @@
-"""Matching of the colour statistics of two domains, which LUD-VAE needs where they differ in more than noise (AIM19)."""
+"""Matching the colour statistics of two domains, as LUD-VAE does where they differ by more than noise (AIM19)."""
 
 from __future__ import annotations
 

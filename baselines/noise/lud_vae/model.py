@@ -81,10 +81,11 @@ class LUDVAE:
             for index, name in enumerate(clean.names):
                 draw = seeding.generator("sample", seed, name, self.name)
                 x = to_tensor(clean[index], place)
+                is_clean = x.new_zeros(1, 1, 1, 1)
                 strength = (low + (high - low) * float(torch.rand((), generator=draw))) / 255
                 hidden = x + strength * torch.randn(x.shape, generator=draw).to(place)
                 with torch.inference_mode():
-                    noisy = network.generate(hidden, x.new_zeros(1, 1, 1, 1), network.draws(x, draw), hiding.temperature)
+                    noisy = network.generate(hidden, is_clean, network.draws(x, draw), hiding.temperature)
                 yield to_image(noisy if self.matching is None else self.matching.to_noisy(noisy))
                 task.advance()
 
