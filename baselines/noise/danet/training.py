@@ -42,7 +42,8 @@ class DANetTraining(Settings):
     batch: int = Field(16, ge=1)
     crop: int = Field(128, description="side of a crop: 16, 32, 64, 128 or 256; the critic is built for it")
     critic_steps: int = Field(3, ge=1, description="steps of the critic for one of the others")
-    lr: float = Field(1e-4, gt=0, description="rate of generator and denoiser")
+    lr: float = Field(1e-4, gt=0, description="rate of the denoiser")
+    generator_lr: float = Field(1e-4, gt=0)
     critic_lr: float = Field(2e-4, gt=0)
     milestones: tuple[int, ...] = Field(
         tuple(epoch * EPOCH for epoch in (20, 30, 40, 50, 60, 65, 70)), description="steps at which rates are halved"
@@ -109,7 +110,7 @@ class Training:
         self._update("denoiser", restored, train.lr * half, number)
         fake = self.generator(clean, self._map(clean, seeding.generator("danet", "generator", self.seed, number)))
         made = generator_loss(self.critic, clean, noisy, fake, train.alpha, train.generator_weight)
-        self._update("generator", made, train.lr * half, number)
+        self._update("generator", made, train.generator_lr * half, number)
         return {**logged, "loss": made.loss.item(), "denoiser": restored.loss.item(),
                 "error of blurred noise": made.parts[1].item()}
 
