@@ -15,7 +15,7 @@ EVERY = [(system, name) for system, found in sorted(cases().items()) for name in
 @pytest.mark.parametrize(("system", "name"), EVERY)
 def test_arrays(system: str, name: str) -> None:
     found, case = run(system, name)
-    assert found, "nothing was computed"
+    assert found or case.unmet, "nothing was computed"
     limits = importlib.import_module(f"tests.baselines.systems.{system}")
     own: dict[str, float] = getattr(limits, "TOLERANCES", {})
     worse = {key: value for key, value in found.items()
