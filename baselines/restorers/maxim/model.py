@@ -76,14 +76,14 @@ class Maxim(NetworkRestorer):
         if scale == "paper":
             return settings
         short = settings.but(
-            network={"width": 8, "stages": 2, "blocks": 1, "bottlenecks": 1, "sizes": (8, 8, 4, 4)},
-            training={"steps": 1_000, "batch": 4, "crop": 64, "lr": 1e-3, "log_every": 50, "checkpoint_every": 250},
+            network={"width": 8, "stages": 2, "blocks": 1, "bottlenecks": 1, "sizes": (4, 4, 4, 4)},
+            training={"steps": 420, "batch": 2, "crop": 64, "lr": 1e-3, "log_every": 50, "checkpoint_every": 140},
         )
         if scale == "short":
             return short
         return short.but(
             network={"width": 4, "sizes": (4, 4, 2, 2)},
-            training={"steps": 16, "batch": 2, "crop": 32, "log_every": 4, "checkpoint_every": 8},
+            training={"steps": 10, "batch": 2, "crop": 32, "log_every": 5, "checkpoint_every": 5},
         )
 
     @classmethod

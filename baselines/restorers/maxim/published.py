@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -110,7 +111,7 @@ def read_tree(file: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             tree = {name: archive[name] for name in archive.files if name.startswith(ROOT)}
-    except (*UNREADABLE, UnicodeDecodeError) as error:
+    except (*UNREADABLE, BadZipFile) as error:
         raise CheckpointError(f"{file} is broken: {error}", "the published .npz") from error
     if not tree:
         raise CheckpointError(f"{file} holds no array whose name begins with {ROOT!r}", "the published .npz")

@@ -59,10 +59,10 @@ class Restormer(NetworkRestorer):
         if scale == "paper":
             return settings
         short = settings.but(
-            network={"width": 16, "blocks": (1, 1, 1, 1), "refinement": 1},
-            training={"steps": 2_000, "batch": 8, "crop": 64, "gpus": 1, "hold": 600, "lr": 1e-3,
-                      "phases": ((1_200, 32, 8), (1_600, 48, 4), (2_000, 64, 2)), "log_every": 50,
-                      "checkpoint_every": 500},
+            network={"width": 12, "blocks": (1, 1, 1, 1), "refinement": 1},
+            training={"steps": 1_600, "batch": 8, "crop": 64, "gpus": 1, "hold": 500, "lr": 1e-3,
+                      "phases": ((900, 32, 8), (1_250, 48, 4), (1_600, 64, 2)), "log_every": 50,
+                      "checkpoint_every": 400},
         )
         if scale == "short":
             return short
