@@ -253,8 +253,16 @@ class Planner:
         start = self.start(spec, settings, seed)
         if start is not None:
             inputs["start"] = start
+        seen: dict[str, Any] = {}
+        if spec.unpaired is not None or spec.guided:
+            mix = limited(spec.unpaired or Mix(0, None, None), self.data)
+            seen = {"domains": {"paired": mix.paired, "source": mix.source, "target": mix.target}}
+        if spec.guided and noise is not None:
+            inputs["guide"] = noise
         pairs = limited(Mix(spec.pairs, 0, 0), self.data).paired
         parts = [] if pairs == 0 else [f"{'all' if pairs is None else pairs} pairs"]
+        if spec.unpaired is not None:
+            parts.append("images without partners")
         if "synthetic" in inputs and noise is not None:
             parts.append("synthetic pairs of " + noise.label.removeprefix("train "))
         return self._released(
@@ -266,6 +274,7 @@ class Planner:
                     "settings": settings.model_dump(mode="json"),
                     "pairs": pairs,
                     "images": self.scale.train_images,
+                    **seen,
                     **self._data(),
                 },
                 seed,

@@ -96,17 +96,38 @@ def fit_restorer(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Be
     restorer = get(step.params["system"])
     work = bench.scratch(step, folder)
     trained = restorer.fit(
-        training_pairs(step, inputs, bench),
+        training_data(step, inputs, bench),
         _settings(restorer, step.params["settings"]),
         seed=step.seed,
         device=bench.device,
         workdir=work,
         progress=bench.progress,
         start=inputs["start"] / "model" if "start" in inputs else None,
+        **guidance(step, inputs, bench),
     )
     trained.save(folder / "model")
     _keep_log(work, folder)
     _keep_health(trained, folder)
+
+
+def training_data(step: Step, inputs: Mapping[str, Path], bench: Bench) -> Any:
+    """What a restorer is fitted on: sets of pairs; without pairs its domains, or the noisy images of these."""
+    if "domains" not in step.params or "guide" in inputs:
+        return training_pairs(step, inputs, bench)
+    domains = bench.prepared(step).domains(**step.params["domains"])
+    if get(step.params["system"]).capabilities.uses_unpaired:
+        return domains
+    return [images for images in (domains.target, domains.paired.noisy) if len(images)]
+
+
+def guidance(step: Step, inputs: Mapping[str, Path], bench: Bench) -> dict[str, Any]:
+    """For an enlarger that follows its noise model: the weight of each pixel, and real low-resolution images."""
+    if "guide" not in inputs:
+        return {}
+    model = get(step.inputs["guide"].params["system"]).load(inputs["guide"] / "model", bench.device)
+    low = read_images(inputs["synthetic"])
+    weights = model.weights(low, device=bench.device, progress=bench.progress)
+    return {"weights": [weights], "real": bench.prepared(step).domains(**step.params["domains"]).target}
 
 
 def training_pairs(step: Step, inputs: Mapping[str, Path], bench: Bench) -> list[Pairs]:

@@ -49,6 +49,8 @@ class Restoration:
         pairs: number of real pairs it sees; 0 = none, None = all.
         pool: which clean images get synthetic noise ('train' or 'source'); '' = no synthetic pairs.
         start: the training whose network this one continues, or None to start from nothing.
+        unpaired: for a restorer that needs no pairs, the source and target images it sees instead.
+        guided: whether the noise model tells how near each pixel is to the target domain (DASR).
         changes: settings that differ from the system's settings at the scale.
     """
 
@@ -57,6 +59,8 @@ class Restoration:
     pool: str = ""
     start: Restoration | None = None
     changes: dict[str, Any] = field(default_factory=dict)
+    unpaired: Mix | None = None
+    guided: bool = False
 
 
 @dataclass(frozen=True)

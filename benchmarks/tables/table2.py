@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from benchmarks.core.record import Column
-from benchmarks.tables import ALL, Restoration, RowSpec, TableSpec, measured
+from benchmarks.tables import ALL, Mix, Restoration, RowSpec, TableSpec, measured
 from benchmarks.tables.table1 import semi
 
 
 def alone(name: str, pairs: int | None) -> RowSpec:
     """DRUNet trained on the pairs and nothing else."""
     return RowSpec(f"drunet-{name}", "DRUNet", name, restorer=Restoration("drunet", pairs=pairs))
+
+
+def unpaired(system: str) -> Restoration:
+    """A denoiser that is trained without pairs, on the images of the source and the target domain or one of them."""
+    return Restoration(system, unpaired=Mix(0, ALL, ALL))
 
 
 def augmented(pairs: int) -> RowSpec:
@@ -49,12 +54,12 @@ def validation_columns(psnr: str, ssim: str, other: str) -> tuple[Column, ...]:
 
 
 ROWS = (
-    RowSpec("n2v", "N2V", "0", weights="n2v"),
-    RowSpec("n2s", "N2S", "0", weights="n2s"),
-    RowSpec("cvf-sid", "CVF-SID", "0", weights="cvf-sid"),
-    RowSpec("ap-bsn-r3", "AP-BSN + R3", "0", weights="ap-bsn-r3"),
-    RowSpec("scpgabnet", "SCPGabNet", "0", weights="scpgabnet"),
-    RowSpec("sdap", "SDAP(S)(E)", "0", weights="sdap"),
+    RowSpec("n2v", "N2V", "0", restorer=unpaired("n2v"), weights="n2v"),
+    RowSpec("n2s", "N2S", "0", restorer=unpaired("n2s"), weights="n2s"),
+    RowSpec("cvf-sid", "CVF-SID", "0", restorer=unpaired("cvf_sid"), weights="cvf-sid"),
+    RowSpec("ap-bsn-r3", "AP-BSN + R3", "0", restorer=unpaired("apbsn"), weights="ap-bsn-r3"),
+    RowSpec("scpgabnet", "SCPGabNet", "0", restorer=unpaired("scpgabnet"), weights="scpgabnet"),
+    RowSpec("sdap", "SDAP(S)(E)", "0", restorer=unpaired("sdap"), weights="sdap"),
     alone("10", 10),
     augmented(10),
     alone("96", 96),
@@ -62,8 +67,8 @@ ROWS = (
     alone("960", 960),
     augmented(960),
     alone("all", ALL),
-    RowSpec("vdn", "VDN", "all", weights="vdn"),
-    RowSpec("deamnet", "DeamNet", "all", weights="deamnet"),
+    RowSpec("vdn", "VDN", "all", restorer=Restoration("vdn", pairs=ALL), weights="vdn"),
+    RowSpec("deamnet", "DeamNet", "all", restorer=Restoration("deamnet", pairs=ALL), weights="deamnet"),
 )
 
 TABLE = TableSpec(

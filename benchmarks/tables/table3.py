@@ -11,9 +11,9 @@ FINETUNED = Restoration("nafnet-finetune", pairs=ALL, pool="train", start=NAFNET
 
 PSNR_8_BIT = measured("val-psnr-8-bit", "PSNR (8-bit)", "psnr_rgb_uint8", "higher", 2, group="validation", extra=True)
 ROWS = (
-    RowSpec("uformer", "Uformer", "all", weights="uformer"),
-    RowSpec("maxim", "MAXIM", "all", weights="maxim"),
-    RowSpec("restormer", "Restormer", "all", weights="restormer"),
+    RowSpec("uformer", "Uformer", "all", restorer=Restoration("uformer", pairs=ALL), weights="uformer"),
+    RowSpec("maxim", "MAXIM", "all", restorer=Restoration("maxim", pairs=ALL), weights="maxim"),
+    RowSpec("restormer", "Restormer", "all", restorer=Restoration("restormer", pairs=ALL), weights="restormer"),
     RowSpec("nafnet", "NAFNet", "all", restorer=NAFNET, weights="nafnet"),
     RowSpec("senm-nafnet", "SeNM-VAE", "all", FULL, FINETUNED, note="NAFNet fine-tuned on synthetic and real pairs"),
 )

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from benchmarks.tables import Restoration, RowSpec, TableSpec, sr_columns
+from benchmarks.tables import ALL, Mix, Noise, Restoration, RowSpec, TableSpec, sr_columns
 from benchmarks.tables.table1 import semi
 
-ROWS = (
-    RowSpec("fssr", "FSSR", "0", weights="fssr"),
-    RowSpec("impressionism", "Impressionism", "0", weights="impressionism"),
-    RowSpec("dasr", "DASR", "0", weights="dasr"),
-    RowSpec("deflow", "DeFlow", "0", weights="deflow"),
-    RowSpec("lud-vae", "LUD-VAE", "0", weights="lud-vae"),
-    RowSpec("esrgan", "ESRGAN", "10", restorer=Restoration("esrgan", pairs=10)),
-    RowSpec("senm", "SeNM-VAE", "10", semi(10), Restoration("esrgan", pairs=10, pool="source")),
-)
+UNPAIRED = Mix(0, ALL, ALL)
+
+
+def degraded(id: str, label: str, system: str, restorer: str = "esrgan", guided: bool = False) -> RowSpec:
+    """An enlarger trained on what a degradation model makes of the clean low-resolution images; no pairs."""
+    training = Restoration(restorer, pairs=0, pool="source", guided=guided)
+    return RowSpec(id, label, "0", Noise(system, UNPAIRED), training, weights=id)
+
+
+def rows(data: str) -> tuple[RowSpec, ...]:
+    """The rows on a data set of the paper; two systems have a configuration for each."""
+    return (
+        degraded("fssr", "FSSR", "fssr", "esrgan-fssr"),
+        degraded("impressionism", "Impressionism", "impressionism"),
+        degraded("dasr", "DASR", "dasr", "esrgan-dasr", guided=True),
+        degraded("deflow", "DeFlow", f"deflow-{data}"),
+        degraded("lud-vae", "LUD-VAE", f"lud-vae-{data}"),
+        RowSpec("esrgan", "ESRGAN", "10", restorer=Restoration("esrgan", pairs=10)),
+        RowSpec("senm", "SeNM-VAE", "10", semi(10), Restoration("esrgan", pairs=10, pool="source")),
+    )
 
 
 def sr_table(name: str, data: str, title: str) -> TableSpec:
@@ -22,7 +33,7 @@ def sr_table(name: str, data: str, title: str) -> TableSpec:
         id=name,
         caption=f"Super-resolution x4 ({title}); ESRGAN and SeNM-VAE use 10 pairs",
         task="sr",
-        rows=ROWS,
+        rows=rows(data),
         columns=sr_columns(),
         paper_data=data,
         notes=("The noise is what remains between the low-resolution image and a bicubic reduction of the clean one.",),
