@@ -118,7 +118,7 @@ def test_resume_equals_an_uninterrupted_run_bit_for_bit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"training": {"lr": 2e-3}}, {"training": {"milestones": (1,)}}, {"training": {"kl_weight": 1.0}},
+        {"training": {"lr": 1e-4}}, {"training": {"milestones": (1,)}}, {"training": {"kl_weight": 1.0}},
         {"training": {"kl_rise": 4}}, {"hiding": {"clean": 1.0}}, {"hiding": {"noisy": 1.0}}, {"matching": "measured"},
         {"matching": "aim19"},
     ],

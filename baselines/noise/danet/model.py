@@ -40,20 +40,23 @@ PUBLISHED = {"generator": "G", "denoiser": "D"}
 
 
 def settings_of(scale: Scale) -> DANetSettings:
-    """`paper` is the published configuration; the others are smaller and shorter."""
+    """`paper` is the published configuration; the others are smaller and shorter.
+
+    In a short training the critic must be faster than the generator, or both diverge after some hundred steps.
+    """
     settings = DANetSettings()
     if scale == "paper":
         return settings
     short = settings.but(
         network={"width": 6, "critic_width": 8},
-        training={"steps": 3_000, "batch": 4, "crop": 32, "lr": 5e-4, "critic_lr": 5e-4,
-                  "milestones": (1_800, 2_400, 2_700), "log_every": 60, "checkpoint_every": 300},
+        training={"steps": 3_600, "batch": 2, "crop": 64, "lr": 1e-3, "critic_lr": 1e-3, "generator_weight": 100.0,
+                  "milestones": (2_400, 3_000, 3_300), "log_every": 60, "checkpoint_every": 300},
     )
     if scale == "short":
         return short
     return short.but(
         network={"width": 4, "critic_width": 4},
-        training={"steps": 30, "batch": 2, "milestones": (20,), "log_every": 6, "checkpoint_every": 15},
+        training={"steps": 30, "crop": 32, "milestones": (20,), "log_every": 6, "checkpoint_every": 15},
     )
 
 
