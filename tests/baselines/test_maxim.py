@@ -181,8 +181,9 @@ def test_the_defaults_of_the_training_are_marked_as_ours() -> None:
 def test_published_files_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = SMOKE.but(network={**cases()["maxim"]["small_a"]["network"], "stages": 3})
     monkeypatch.setattr(Maxim, "default_settings", classmethod(lambda cls, scale: small))
-    tree = {ROOT + path: value + 0.5 for path, value in zeros("small").items()}
-    np.savez(tmp_path / "checkpoint.npz", **tree, **{"opt/state/step": np.int64(3)})
+    tree: dict[str, Any] = {ROOT + path: value + 0.5 for path, value in zeros("small").items()}
+    state_of_optimiser: dict[str, Any] = {"opt/state/step": np.int64(3)}
+    np.savez(tmp_path / "checkpoint.npz", **tree, **state_of_optimiser)
     state = Maxim.from_published(tmp_path / "checkpoint.npz").network.state_dict()
     assert all(bool((value == 0.5).all()) for value in state.values())
     opened = Maxim.from_published(tmp_path / "checkpoint.npz")
