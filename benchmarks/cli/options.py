@@ -33,6 +33,9 @@ def _options(
     data: DataSets = ["embedded"],  # noqa: B006
     row: Annotated[str, typer.Option("--rows", help="Row ids, separated by commas; see `list`.")] = "",
     seed: Annotated[str, typer.Option("--seeds", help="Replicates: 0, 0-2 or 0,3,5.")] = "0",
+    train: Annotated[
+        bool, typer.Option("--train", help="Train the rows that have no released checkpoints, too.")
+    ] = False,
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Train again instead of using released checkpoints.")
     ] = False,
@@ -57,6 +60,7 @@ def _options(
         tuple(data),
         rows(row),
         seeds(seed),
+        train,
         retrain,
         device,
         out,

@@ -6,12 +6,13 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.core.options import Options, check_device
 from benchmarks.core.scale import Scale, scale
+from benchmarks.core.step import unique
 from benchmarks.data import datasets
 from benchmarks.planning.plan import Plan, Planner, RowPlan, TablePlan
 from benchmarks.tables import NAMES, RowSpec, TableSpec, table
@@ -128,8 +129,27 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
                 else datasets.foresee(source, size.name, spec.task, store)
             )
         planner = Planner(loaded[place], size, fd, released, weights, starts)
-        plans.append(planner.table(spec, rows[spec.id], options.seeds))
+        planned = planner.table(spec, rows[spec.id], options.seeds)
+        plans.append(planned if options.train or options.rows or options.retrain else answers_first(planned, store))
     return Prepared(Plan(tuple(plans), size, options.seeds), store, fd, skipped)
+
+
+def answers_first(planned: TablePlan, store: Store) -> TablePlan:
+    """The table without the rows that would be trained, where others have released networks and can be had now.
+
+    A row that was trained on this machine before stays. Where no row has released networks, all are trained.
+    """
+    if not any(row.filled == "released checkpoint" for row in planned.rows):
+        return planned
+    found = []
+    for row in planned.rows:
+        steps = unique(step for root in row.evaluations.values() for step in root.walk())
+        waiting = [s for s in steps if s.kind in ("fit", "fit-restorer") and not s.released and store.get(s) is None]
+        if row.filled == "trained" and any(step.cost.get("iterations", 0) for step in waiting):
+            why = f"not trained yet at this scale: --train, or --rows {row.row.id}, trains it"
+            row = RowPlan(row.row, row.seed, "quoted" if row.row.paper else "none", reason=why)
+        found.append(row)
+    return replace(planned, rows=tuple(found))
 
 
 def _weights(options: Options, progress: Progress) -> tuple[dict[tuple[str, str], Found], dict[str, Found]]:

@@ -81,7 +81,7 @@ def inside(names: Sequence[str], options: Options, environ: Mapping[str, str] = 
         found.arguments += ["--plugin", _plugin(plugin, found)]
     if options.deterministic is not None:
         found.arguments.append("--deterministic" if options.deterministic else "--no-deterministic")
-    found.arguments += ["--retrain"] * options.retrain + ["--json"] * options.json
+    found.arguments += ["--train"] * options.train + ["--retrain"] * options.retrain + ["--json"] * options.json
     found.mount(options.out, RUNS, writable=True)
     found.mount(options.store, STORE, writable=True)
     _ambient(found, environ)

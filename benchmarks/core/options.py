@@ -23,6 +23,7 @@ class Options:
     data: tuple[str, ...] = ("embedded",)
     rows: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
+    train: bool = False
     retrain: bool = False
     device: str = "cpu"
     out: Path = RUNS

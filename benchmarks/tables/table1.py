@@ -31,11 +31,11 @@ ROWS = (
     RowSpec("flow-srgb", "Flow-sRGB", "all", Noise("flow-srgb", PAIRED), DNCNN, weights="flow-srgb"),
     RowSpec("neca-w", "NeCA-W", "all", Noise("neca-w", PAIRED), DNCNN, weights="neca-w"),
     RowSpec("senm-all", "SeNM-VAE", "all", FULL, DNCNN),
+    RowSpec("real", "Real noise", "all", Noise("real", PAIRED), Restoration("dncnn", pairs=ALL)),
     RowSpec("senm-10-standard", "SeNM-VAE, standard prior", "10", semi(10, STANDARD | {"output": "direct"}), DNCNN,
             paper=False),
     RowSpec("senm-all-standard", "SeNM-VAE, standard prior", "all", Noise("senm-paired", PAIRED, sampling=STANDARD),
             DNCNN, paper=False),
-    RowSpec("real", "Real noise", "all", Noise("real", PAIRED), Restoration("dncnn", pairs=ALL)),
     RowSpec("gaussian", "White Gaussian", "10", Noise("gaussian", Mix(10, 0, 0)), DNCNN, paper=False),
     RowSpec("heteroscedastic", "Heteroscedastic Gaussian", "all", Noise("heteroscedastic", PAIRED), DNCNN, paper=False),
 )

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +37,6 @@ from senm.training.train import Training
 
 ENOUGH_LEVELS = 512
 HEALTH, PRIOR, CURVE = "health.json", "prior.safetensors", "curve.json"
-T = TypeVar("T")
 Settings = NoiseModelSettings | PairedModelSettings
 
 
@@ -70,7 +69,7 @@ class Trained:
     Attributes:
         levels: degradation levels seen in training, for the sources `measured` and `predicted`.
         health: what training counted (skipped steps, collapsed layers).
-        prior: fitted on the training pairs, used where the settings ask for it.
+        prior: fitted on the training pairs, used where the settings ask for it; None leaves the draws white.
         curve: of the level, the same.
     """
 
@@ -147,22 +146,12 @@ class Trained:
         chosen = self.level_of(seed, clean) if level is None else lambda name: float(level)
         if level is not None:
             check_noise(level)  # before the curve, which would hide it
-        if how.level_curve == "calibrated":
-            curve, asked = self.need(self.curve, CURVE), chosen
+        if how.level_curve == "calibrated" and self.curve is not None:
+            curve, asked = self.curve, chosen
             chosen = lambda name: curve(asked(name))  # noqa: E731
-        if how.prior == "fitted":
-            self.need(self.prior, PRIOR)
         if device is not None:
             options["device"] = torch_device(device)
         return self._sample(clean, chosen, seed, how, progress=progress or NullProgress(), **options)
-
-    @staticmethod
-    def need(part: T | None, file: str) -> T:
-        """What was fitted after training (CheckpointError where it was not)."""
-        if part is None:
-            raise CheckpointError(f"the model has no {file}", "a model whose settings asked for it in training",
-                                  "train it again, or set sampling to standard, none and direct")
-        return part
 
     def denoise(self, noisy: Images, *, tile: int | None = None, progress: Progress | None = None
                 ) -> Iterator[np.ndarray]:
@@ -217,6 +206,11 @@ class Trained:
         trained = cls(network, settings, read_json(folder, "levels.json"), level_net)
         if (folder / HEALTH).is_file():
             trained.health = read_json(folder, HEALTH)
+        for file, asked in ((PRIOR, settings.sampling.prior == "fitted"),
+                            (CURVE, settings.sampling.level_curve == "calibrated")):
+            if asked and not (folder / file).is_file():
+                raise CheckpointError(f"{folder} has no {file}", "the file that its settings.json asks for",
+                                      "train it again, or set sampling to standard and none")
         if (folder / PRIOR).is_file():
             trained.prior = read_prior(folder / PRIOR, network)
         if (folder / CURVE).is_file():

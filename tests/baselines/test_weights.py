@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +12,7 @@ import torch
 
 from baselines.noise.c2n.networks import Generator
 from baselines.published import weights
-from baselines.published.external import ExternalEnlarger, ExternalNoise, ExternalRestorer, ExternalSettings
-from baselines.published.quoted import QUOTED
+from baselines.published.external import ExternalNoise, ExternalRestorer, ExternalSettings
 from senm.config import NetworkSettings, PairedNetworkSettings
 from senm.data.images import write_png
 from senm.model import SeNMVAE
@@ -123,40 +121,13 @@ def test_a_start_suits_networks_of_its_size_only() -> None:
 
 
 def test_a_release_without_a_network_here_stays_quoted(tmp_path: Path) -> None:
-    (tmp_path / "DANet.pt").write_bytes(b"abc")
-    here = found(tmp_path, "danet")
+    (tmp_path / "DeFlow-AIM-RWSR-100k.pth").write_bytes(b"abc")
+    here = found(tmp_path, "deflow-aim")
     assert not here.usable
     assert "quoted" in here.sentence
     with pytest.raises(UsageError, match="no network"):
         weights.open_release(here, "cpu")
 
-
-def test_quoted_rows_give_reason_and_origin() -> None:
-    assert all(each.reason and each.home and each.tables for each in QUOTED.values())
-    sentence = QUOTED["danet"].sentence
-    assert "github.com/zsyOAOA/DANet" in sentence
-    assert "no licence stated" in sentence
-
-
-@pytest.mark.parametrize(
-    ("system", "factor"), [(ExternalNoise, 1), (ExternalRestorer, 1), (ExternalEnlarger, 4)]
-)
-def test_a_folder_of_finished_images_is_matched_by_stem(system: Any, factor: int, tmp_path: Path) -> None:
-    inputs = pool(3, 12, prefix="scene/")
-    made = {name: np.full((12 * factor, 12 * factor, 3), i, np.uint8) for i, name in enumerate(inputs.names)}
-    for name, image in made.items():
-        write_png(tmp_path / f"{name.replace('/', '_')}.png", image)
-    model = system.fit(
-        None, ExternalSettings(folder=str(tmp_path)), seed=0, device="cpu", workdir=tmp_path, progress=QUIET
-    )
-    model.save(tmp_path / "saved")
-    again = system.load(tmp_path / "saved", "cpu")
-    turned = inputs.subset([2, 0])
-    if system is ExternalNoise:
-        images = list(again.sample(turned, seed=0, device="cpu", progress=QUIET))
-    else:
-        images = list(again.restore(turned, device="cpu", progress=QUIET))
-    assert [int(image[0, 0, 0]) for image in images] == [2, 0]
 
 
 def test_missing_and_misshapen_finished_images_are_named(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_server_columns_wait_for_the_server_and_then_show_its_score(tmp_path: Pa
     assert waiting.state == "needs server" and "submit sidd" in waiting.reason
     scored = cell(result(store, plan, scores={("senm-10", "bench-psnr"): 37.9}), "senm-10", "bench-psnr")
     assert scored.state == "server score" and scored.mean == 37.9
-    assert cell(result(store, plan), "n2v", "bench-psnr").state == "quoted"
+    assert cell(result(store, plan), "n2v", "bench-psnr").state == "needs server"
     assert cell(result(store, plan), "n2v", "val-psnr").paper == 29.35
 
 

@@ -18,7 +18,7 @@ from benchmarks.judging.assemble import _row
 from benchmarks.metrics import chosen
 from benchmarks.planning.deviations import deviations
 from benchmarks.planning.plan import Plan, Planner, RowPlan, limited, settings_of
-from benchmarks.tables import NAMES, Mix, table
+from benchmarks.tables import NAMES, Mix, RowSpec, table
 from senm.support.errors import SettingsError, UsageError
 from senm.support.progress import NullProgress
 
@@ -98,9 +98,9 @@ def test_replicates_and_data_have_their_own_steps() -> None:
 
 def test_only_what_ran_here_makes_a_row_trained() -> None:
     plan = plans("table1")
-    assert row(plan, "deflow").filled == "quoted"
-    assert not row(plan, "deflow").evaluations
-    assert row(plan, "senm-10").filled == "trained"
+    assert {planned.filled for each in plan.tables for planned in each.rows} == {"trained"}
+    bare = Planner(SMALL, scale("smoke")).row(table("table1"), RowSpec("other", "Other"), 0)
+    assert bare.filled == "quoted" and not bare.evaluations
 
 
 def test_a_released_checkpoint_stands_in_for_its_training_and_changes_what_follows() -> None:

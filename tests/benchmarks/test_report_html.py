@@ -144,7 +144,7 @@ def test_a_view_keeps_the_printed_number_apart_from_ours():
     c2n, deflow = view.rows[0].cells[0], view.rows[1].cells[0]
     assert (c2n.ours, c2n.paper, c2n.printed) == (view.result.cell("c2n", "fid").mean, 33.97, "33.97")
     assert (deflow.ours, deflow.main, deflow.beside, deflow.printed) == (None, "39.45", "quoted", "")
-    assert [row.row.id for row in view.rows if row.rule] == ["senm-10", "danet", "gaussian"]
+    assert [row.row.id for row in view.rows if row.rule] == ["senm-10", "danet", "senm-10-standard"]
     assert [c.id for c in view.columns if c.extra] == [c.id for c in view.columns][3:]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import baselines
-from baselines.published.quoted import QUOTED
 from baselines.published.weights import RELEASES
 
 LABELS = {
@@ -11,12 +10,19 @@ LABELS = {
     "gaussian": "White Gaussian noise", "heteroscedastic": "Signal-dependent Gaussian noise",
     "external-noise": "noisy images made elsewhere", "dncnn": "DnCNN", "drunet": "DRUNet", "nafnet": "NAFNet",
     "nafnet-finetune": "NAFNet, fine-tuned", "esrgan": "ESRGAN", "uformer": "Uformer", "restormer": "Restormer",
+    "deflow": "DeFlow", "lud-vae": "LUD-VAE", "danet": "DANet", "flow-srgb": "Flow-sRGB", "neca-w": "NeCA-W",
+    "n2v": "Noise2Void", "n2s": "Noise2Self", "cvf_sid": "CVF-SID", "apbsn": "AP-BSN with R3", "scpgabnet": "SCPGabNet",
+    "sdap": "SDAP", "vdn": "VDN", "deamnet": "DeamNet", "maxim": "MAXIM", "danet-denoiser": "the denoiser of DANet",
+    "fssr": "FSSR, degradation", "impressionism": "Impressionism, degradation", "dasr": "DASR, degradation",
+    "deflow-aim19": "DeFlow for AIM19", "deflow-ntire20": "DeFlow for NTIRE20", "lud-vae-aim19": "LUD-VAE for AIM19",
+    "lud-vae-ntire20": "LUD-VAE for NTIRE20", "esrgan-fssr": "ESRGAN as FSSR trains it",
+    "esrgan-dasr": "ESRGAN as DASR trains it",
     "external-restorer": "restored images made elsewhere", "external-x4": "enlarged images made elsewhere",
 }
 
 
 def rows() -> list[tuple[str, str, str]]:
-    """(name, kind, state) of every system that this project makes, evaluates or quotes."""
+    """(name, kind, state) of every system that this project makes or evaluates."""
     found = []
     for name, target in baselines.REGISTRY.items():
         about = baselines.get(name).capabilities
@@ -29,15 +35,6 @@ def rows() -> list[tuple[str, str, str]]:
             states += [f"released weights: {', '.join(f'`{file}`' for file in files)}"] if files else []
             state = "; ".join(states)
         found.append((LABELS[name], "noise" if about.kind == "noise" else "restorer", state))
-    only = []
-    for name, quoted in QUOTED.items():
-        files = [f"`{each.file}`" for each in RELEASES if each.maker and name in {row for _, row in each.rows}]
-        if not files:
-            only.append(f"{quoted.label} ({', '.join(quoted.tables)})")
-        elif name not in ("uformer", "restormer"):
-            kind = "noise" if {"table1", "table4", "table5"} & set(quoted.tables) else "restorer"
-            found.append((quoted.label, kind, f"quoted; released weights: {', '.join(files)}"))
-    found.append((", ".join(only), "", "quoted"))
     return found
 
 
