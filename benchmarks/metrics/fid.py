@@ -27,24 +27,34 @@ Extractor = Callable[[ImageSet], Array]
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean (D,) and covariance (D, D) of features in float64, and how many images they stand for."""
+    """Mean (D,) of features in float64, a root of their covariance, and how many images they stand for.
+
+    `root` is (R, D) with R at most D, and the covariance is root^T root. It is what distances need: the covariance
+    itself would square the rounding errors of directions that few images leave out.
+    """
 
     mean: Array
-    covariance: Array
+    root: Array
     images: int
+
+    @property
+    def covariance(self) -> Array:
+        """The covariance (D, D)."""
+        found: Array = self.root.T @ self.root
+        return found
 
     def save(self, path: Path) -> None:
         """Write a .npz file in one step: a reader never sees half of it."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.{os.getpid()}.partial.npz")
-        np.savez(partial, mean=self.mean, covariance=self.covariance, images=self.images)
+        np.savez(partial, mean=self.mean, root=self.root, images=self.images)
         partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Statistics:
         """Read what `save` wrote."""
         with np.load(path) as data:
-            return cls(data["mean"], data["covariance"], int(data["images"]))
+            return cls(data["mean"], data["root"], int(data["images"]))
 
 
 def statistics(features: Array, images: int | None = None) -> Statistics:
@@ -57,25 +67,27 @@ def statistics(features: Array, images: int | None = None) -> Statistics:
         raise DataError(f"features of {len(features)} images", "at least 2: a covariance needs them")
     if not np.isfinite(features).all():
         raise DataError("features that are not finite", "finite numbers")
-    rows = np.asarray(features, np.float64)
-    return Statistics(rows.mean(0), np.atleast_2d(np.cov(rows, rowvar=False)), len(rows) if images is None else images)
+    rows = np.asarray(features, np.float64).reshape(len(features), -1)
+    root = (rows - rows.mean(0)) / np.sqrt(len(rows) - 1)
+    if len(root) > root.shape[1]:
+        root = np.linalg.qr(root, mode="r")
+    return Statistics(rows.mean(0), root, len(rows) if images is None else images)
 
 
 def frechet(a: Statistics, b: Statistics) -> float:
-    """|m1 - m2|^2 + trace(S1 + S2 - 2 (S1 S2)^(1/2)), from the eigenvalues of the symmetric S1^(1/2) S2 S1^(1/2).
+    """|m1 - m2|^2 + trace(S1 + S2 - 2 (S1 S2)^(1/2)).
 
-    Symmetric eigenvalues stay real and not negative when there are fewer images than features.
+    With S1 = A^T A and S2 = B^T B the trace of the square root is the sum of the singular values of A B^T: no root of a
+    rounding error is taken, so that processors agree also where there are fewer images than features.
 
     Raises:
         DataError: statistics of different numbers of features.
     """
     if a.mean.shape != b.mean.shape:
         raise DataError(f"{a.mean.size} and {b.mean.size} features", "statistics of one feature extractor")
-    values, vectors = np.linalg.eigh(a.covariance)
-    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ b.covariance @ root).clip(0)).sum()
+    cross = np.linalg.svd(a.root @ b.root.T, compute_uv=False).sum()
     gap = a.mean - b.mean
-    distance = gap @ gap + np.trace(a.covariance) + np.trace(b.covariance) - 2 * cross
+    distance = gap @ gap + (a.root**2).sum() + (b.root**2).sum() - 2 * cross
     return max(0.0, float(distance))
 
 
@@ -89,7 +101,7 @@ def cached_statistics(images: ImageSet, extract: Extractor, name: str, folder: P
         raise DataError(f"{len(images)} images", "at least 2 for a Frechet distance")
     if folder is None:
         return statistics(extract(images), len(images))
-    digest = hashlib.sha256(name.encode())
+    digest = hashlib.sha256(f"{name} root".encode())
     for image in images:
         digest.update(str(image.shape).encode() + np.ascontiguousarray(image).tobytes())
     path = folder / f"{digest.hexdigest()}.npz"

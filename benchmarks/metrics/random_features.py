@@ -18,7 +18,7 @@ from benchmarks.metrics.arrays import Array, ImageSet, uint8
 if TYPE_CHECKING:
     import torch
 
-VERSION = "fd-random 1"
+VERSION, STREAM = "fd-random 2", "fd-random 1"  # the filters are those of version 1, the distance is exact since 2
 SCALES = 3
 FIRST, SECOND = 16, 8
 WINDOW = 32
@@ -31,9 +31,9 @@ def filters() -> tuple[tuple[Array, Array], ...]:
 
     result = []
     for scale in range(SCALES):
-        first = seeding.rng(VERSION, "first", scale).standard_normal((FIRST, 3, 3, 3))
+        first = seeding.rng(STREAM, "first", scale).standard_normal((FIRST, 3, 3, 3))
         first -= first.mean((2, 3), keepdims=True)
-        second = seeding.rng(VERSION, "second", scale).standard_normal((SECOND, FIRST, 3, 3))
+        second = seeding.rng(STREAM, "second", scale).standard_normal((SECOND, FIRST, 3, 3))
         result.append(tuple(bank / np.sqrt((bank**2).sum((1, 2, 3), keepdims=True)) for bank in (first, second)))
     return tuple((first, second) for first, second in result)
 
