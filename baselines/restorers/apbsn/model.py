@@ -106,8 +106,8 @@ class APBSN(NoisyRestorer):
         if scale == "paper":
             return settings
         short = settings.but(
-            network={"width": 32, "blocks": 3},
-            training={"steps": 2_500, "batch": 2, "crop": 80, "lr": 1e-3, "milestones": (1_500, 2_200), "gamma": 0.3,
+            network={"width": 24, "blocks": 2},
+            training={"steps": 2_500, "batch": 1, "crop": 80, "lr": 1e-3, "milestones": (1_500, 2_200), "gamma": 0.3,
                       "ema": 0.99, "log_every": 50, "checkpoint_every": 250},
         )
         if scale == "short":

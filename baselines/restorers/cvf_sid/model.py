@@ -89,9 +89,9 @@ class CVFSID(NoisyRestorer):
         if scale == "paper":
             return settings
         short = settings.but(
-            network={"clean_layers": 8, "noise_layers": 5, "clean_width": 32, "noise_width": 16},
-            training={"steps": 1_500, "batch": 4, "lr": 1e-3, "decay": 0.7, "decay_every": 150, "log_every": 50,
-                      "checkpoint_every": 250},
+            network={"clean_layers": 6, "noise_layers": 4, "clean_width": 16, "noise_width": 8},
+            training={"steps": 600, "batch": 1, "crop": 64, "lr": 1e-3, "decay": 0.7, "decay_every": 60,
+                      "log_every": 50, "checkpoint_every": 250},
         )
         if scale == "short":
             return short

@@ -133,15 +133,16 @@ class SDAP(NoisyRestorer):
             return settings
         short = settings.but(
             network={"width": 32, "blocks": 2},
-            training={"steps": 2_500, "batch": 2, "crop": 80, "lr": 1e-3, "ema": 0.99, "log_every": 50,
-                      "checkpoint_every": 250},
+            training={"steps": 1_800, "batch": 1, "crop": 80, "lr": 1e-3, "ema": 0.99, "log_every": 50,
+                      "checkpoint_every": 250, "second": {"steps": 700, "batch": 1, "crop": 80, "lr": 2e-4}},
             inference={"enhance": False},
         )
         if scale == "short":
             return short
         return short.but(
             network={"width": 8, "blocks": 1},
-            training={"steps": 24, "batch": 2, "crop": 30, "log_every": 4, "checkpoint_every": 8},
+            training={"steps": 24, "batch": 2, "crop": 30, "log_every": 4, "checkpoint_every": 8,
+                      "second": {"steps": 0}},
         )
 
     @classmethod
