@@ -86,7 +86,7 @@ def test_random_features_are_fixed(arrays: dict[str, np.ndarray]) -> None:
     assert features.shape == (4 * (64 // WINDOW) ** 2, 72)
     # a changed number here changes every fd_random ever recorded: raise VERSION with it
     found = METRICS["fd_random"](generated=arrays["fake"], real=arrays["real"])
-    assert found == pytest.approx(11.572457294214, rel=1e-11)
+    assert found == pytest.approx(11.572457294214, rel=1e-9)
     np.testing.assert_allclose(random_features(arrays["real"][2:3]), features[8:12], rtol=1e-12)
 
 
