@@ -14,7 +14,7 @@ from baselines.base import Capabilities, Scale, load_checkpoint, save_checkpoint
 from senm.config import Settings, preset
 from senm.data.levelled import level_of_pair
 from senm.support import seeding
-from senm.support.errors import DataError
+from senm.support.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains
@@ -167,6 +167,9 @@ class HeteroscedasticGaussian:
     def load(cls, folder: Path, device: str) -> Self:
         """Read what `save` wrote; raises CheckpointError where it is missing or broken."""
         settings, state = load_checkpoint(folder, cls.name, HeteroscedasticSettings)
+        for name in ("slope", "offset", "levels"):
+            if name not in state:
+                raise CheckpointError(f"{folder} lacks {name!r}", "slope, offset and levels", "fit it again")
         return cls(settings, *(state[name].numpy() for name in ("slope", "offset", "levels")))
 
 
