@@ -137,7 +137,7 @@ def test_split_check_notices_a_shared_pair():
 CHILD = """
 import sys
 from tests.senm.test_sidd import CUTTING, SIZES
-from senm.data import sidd
+from senm.data.formats import sidd
 if __name__ == "__main__":
     sidd.prepare(sys.argv[1], sys.argv[2], cutting=CUTTING, sizes=SIZES, workers=int(sys.argv[3]))
 """
