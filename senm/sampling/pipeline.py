@@ -88,7 +88,7 @@ def kept_apart(images: Path, out: Path) -> None:
 
 def fingerprint(model: Trained) -> str:
     """SHA-256 of a model as it is saved: its weights, settings and levels."""
-    found = hashlib.sha256(model.settings.model_dump_json().encode())
+    found = hashlib.sha256(model.in_effect.model_dump_json().encode())
     found.update(json.dumps([round(level, 6) for level in model.levels]).encode())
     for name, weights in sorted(model.network.to_authors().items()):
         found.update(name.encode())

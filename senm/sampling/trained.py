@@ -153,6 +153,12 @@ class Trained:
             options["device"] = torch_device(device)
         return self._sample(clean, chosen, seed, how, progress=progress or NullProgress(), **options)
 
+    @property
+    def in_effect(self) -> Settings:
+        """The settings, without a fitted prior or curve where none was fitted: what a folder is written with."""
+        sampling = {**({} if self.prior else {"prior": "standard"}), **({} if self.curve else {"level_curve": "none"})}
+        return self.settings.but(sampling=sampling)
+
     def denoise(self, noisy: Images, *, tile: int | None = None, progress: Progress | None = None
                 ) -> Iterator[np.ndarray]:
         """Denoised uint8 (H, W, 3) images in the order of `noisy`: the mean of z at every layer, no draw.
@@ -176,7 +182,7 @@ class Trained:
         write_tensors(folder / "model.safetensors", self.network.to_authors(), half)
         if self.level_net is not None and not half:
             write_tensors(folder / "level_net.safetensors", self.level_net.to_authors())
-        (folder / "settings.json").write_text(self.settings.model_dump_json(indent=1))
+        (folder / "settings.json").write_text(self.in_effect.model_dump_json(indent=1))
         (folder / "levels.json").write_text(json.dumps([round(level, 6) for level in self.levels]))
         if self.health:
             (folder / HEALTH).write_text(json.dumps(self.health, sort_keys=True))

@@ -62,7 +62,7 @@ def test_sampling_stays_on_the_device_of_the_network(semi: Trained, monkeypatch:
     def sample_images(*_: Any, device: torch.device, **__: Any) -> None:
         used.append(str(device))
 
-    monkeypatch.setattr(importlib.import_module("senm.sampling.sampler"), "sample_images", sample_images)
+    monkeypatch.setattr(importlib.import_module("senm.sampling.trained"), "sample_images", sample_images)
     semi.network.to("meta")
     semi.sample(senm.api.pool(np.zeros((8, 8, 3), np.uint8)))
     semi.sample(senm.api.pool(np.zeros((8, 8, 3), np.uint8)), device="cpu")
