@@ -31,8 +31,13 @@ class LevelledImages(Images):
 
 
 def level_of_pair(pairs: Pairs, index: int) -> float:
-    """std(noisy - clean) of a pair over (H, W, C), in [0, 1] units."""
-    return float(((pairs.noisy[index].astype(np.float32) - pairs.clean[index]) / 255).std(ddof=1))
+    """`level_between` of a pair."""
+    return level_between(pairs.noisy[index], pairs.clean[index])
+
+
+def level_between(noisy: np.ndarray, clean: np.ndarray) -> float:
+    """std(noisy - clean) of uint8 images over (H, W, C), in [0, 1] units."""
+    return float(((noisy.astype(np.float32) - clean) / 255).std(ddof=1))
 
 
 def levelled(pairs: Pairs) -> LevelledImages:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from senm.data.levelled import level_between
 from senm.data.pool import ArrayImages, Images, Pairs
 from senm.model import SeNMVAE
 from senm.sampling import prior
@@ -101,7 +102,7 @@ def calibrate(pairs: Pairs, multiple: int, seed: int, sample: Sample) -> LevelCu
         sample: from clean images, a level by name and a seed to noisy images.
     """
     pieces = list(crops(pairs, multiple, CALIBRATED))[:2 * CALIBRATED]
-    wanted = {str(i): max(spread(noisy, clean), LOWEST) for i, (clean, noisy) in enumerate(pieces)}
+    wanted = {str(i): max(level_between(noisy, clean), LOWEST) for i, (clean, noisy) in enumerate(pieces)}
     sizes: dict[tuple[int, ...], list[int]] = {}
     for i, (clean, _) in enumerate(pieces):
         sizes.setdefault(clean.shape, []).append(i)
@@ -115,13 +116,8 @@ def calibrate(pairs: Pairs, multiple: int, seed: int, sample: Sample) -> LevelCu
             made = sample(pool, fed.__getitem__, seeding.seed("calibrate", seed, turn))
             for name, clean, image in zip(pool.names, pool, made, strict=True):
                 asked = wanted[name]
-                rows.append((math.log(asked), math.log(fed[name] / max(spread(image, clean), LOWEST))))
+                rows.append((math.log(asked), math.log(fed[name] / max(level_between(image, clean), LOWEST))))
         at, ratio = np.array(rows).T
         fitted = np.polynomial.polynomial.polyfit(at, ratio, degree)
         curve = LevelCurve(tuple(float(c) for c in fitted), curve.range)
     return curve
-
-
-def spread(noisy: np.ndarray, clean: np.ndarray) -> float:
-    """std(noisy - clean) of uint8 images over (H, W, C), in [0, 1] units."""
-    return float(((noisy.astype(np.float32) - clean) / 255).std(ddof=1))

@@ -105,7 +105,7 @@ class Trained:
         wants = asked.prior == "fitted" or asked.level_curve == "calibrated"
         if wants and not len(pairs):
             progress.say("no pairs to fit the prior and the level curve on: the standard ones are used")
-            self.settings = self.settings.but(sampling=dict(prior="standard", level_curve="none"))
+            self.settings = self.in_effect
             return
         device = next(self.network.parameters()).device
         if asked.prior == "fitted":
