@@ -13,11 +13,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines.base import Capabilities, load_state
-from baselines.fitting.loop import Guard, identity, run_loop
+from baselines.base import Capabilities
+from baselines.fitting.loop import Guard, Stateful, identity, run_loop
 from baselines.fitting.restorer import NetworkRestorer, weights_hash
 from baselines.fitting.training import average
-from senm.checkpoint import read_state_dict
 from senm.config import Settings
 from senm.data.crops import CropReader, augment
 from senm.data.digest import content
@@ -70,19 +69,28 @@ class NoisySampler:
     """
 
     def __init__(self, sources: Sequence[Images], *, batch: int, crop: int, seed: int, turn: bool = True) -> None:
-        self.readers = [CropReader(images, crop) for images in checked(sources)]
-        count = np.array([len(reader.images) for reader in self.readers], dtype=float)
+        self.sources = checked(sources)
+        self.readers = [CropReader(images, crop) for images in self.sources]
+        count = np.array([len(images) for images in self.sources], dtype=float)
         self.share, self.size, self.seed, self.turn = count / count.sum(), batch, seed, turn
+
+    @classmethod
+    def of(cls, sources: Sequence[Images], training: Any, seed: int) -> Self:
+        """The sampler of a training's settings."""
+        return cls(sources, batch=training.batch, crop=training.crop, seed=seed, turn=training.augment)
 
     def batch(self, step: int) -> tuple[Tensor, np.ndarray]:
         """Crops, float32 (batch, 3, crop, crop) in [0, 1], and number of pool and image of each, integer (batch, 2)."""
-        draw = rng("noisy", self.seed, step)
+        return self.crops(rng("noisy", self.seed, step), self.size)
+
+    def crops(self, draw: np.random.Generator, size: int) -> tuple[Tensor, np.ndarray]:
+        """`size` crops of one stream, and where they are from."""
         crops, origins = [], []
-        for number, count in enumerate(draw.multinomial(self.size, self.share)):
+        for number, count in enumerate(draw.multinomial(size, self.share)):
             at = self.readers[number].draw(draw, int(count))
             crops.append(self.readers[number].read(at))
             origins.append(np.stack([np.full(len(at), number), at.image], 1))
-        turns = draw.integers(0, 8 if self.turn else 1, self.size)
+        turns = draw.integers(0, 8 if self.turn else 1, size)
         return to_tensor(augment(np.concatenate(crops), turns)), np.concatenate(origins)
 
 
@@ -94,7 +102,7 @@ def checked(sources: Sequence[Images]) -> list[Images]:
     """
     for source in sources:
         if not isinstance(source, Images):
-            raise DataError(f"a {type(source).__name__} as training data", "noisy images only",
+            raise DataError(f"a {type(source).__name__} as training data", "noisy images only, no pairs",
                             "give the noisy side of the pairs")
     pools = [source for source in sources if len(source)]
     if not pools:
@@ -143,22 +151,32 @@ class NoisyRun:
             average(self.averaged, self.network, self.settings.ema)
         return {**values, "lr": rate, "skipped": self.guard.skipped}
 
+    def result(self) -> nn.Module:
+        """The averaged weights where they are kept, else the last ones."""
+        return self.averaged or self.network
 
-class NoisyRestorer(NetworkRestorer):
-    """Base of the restorers that are one network trained on noisy images alone."""
 
+class Trainer(Protocol):
+    """One training: its parts with a state, its step, and the network it ends with."""
+
+    @property
+    def parts(self) -> Mapping[str, Stateful]: ...
+
+    def step(self, number: int) -> Mapping[str, float]: ...
+
+    def result(self) -> nn.Module: ...
+
+
+class SelfSupervised(NetworkRestorer):
+    """Base of the restorers that are one network trained on noisy images alone; a subclass gives `trainer`."""
+
+    settings_type: ClassVar[Any]
     capabilities: ClassVar[Capabilities] = Capabilities(kind="restorer", needs_pairs=False)
 
     @classmethod
     @abstractmethod
-    def objective(cls, settings: Any, sources: Sequence[Images], seed: int) -> Objective:
-        """What a step minimises."""
-
-    @classmethod
-    def sampler(cls, settings: Any, sources: Sequence[Images], seed: int) -> Sampler:
-        """Crops of a step; the same crops for the same seed and step."""
-        train = settings.training
-        return NoisySampler(sources, batch=train.batch, crop=train.crop, seed=seed, turn=train.augment)
+    def trainer(cls, network: nn.Module, sources: Sequence[Images], settings: Any, seed: int, device: str) -> Trainer:
+        """The training of `network` on noisy images."""
 
     @classmethod
     def length(cls, settings: Any) -> int:
@@ -195,27 +213,32 @@ class NoisyRestorer(NetworkRestorer):
         train = settings.training
         sources = [mapped(Domains(target=images), workdir / f"noisy{number}").target
                    for number, images in enumerate(checked(sources))]
-        network = cls.initialised(settings, seed, start)
-        run = NoisyRun(network, cls.objective(settings, sources, seed), cls.sampler(settings, sources, seed), train,
-                       device)
+        run = cls.trainer(cls.initialised(settings, seed, start), sources, settings, seed, device)
         run_loop(
             run.step, run.parts, steps=cls.length(settings), workdir=workdir,
             identity=identity(settings, seed, weights_hash(start), content(*sources)), progress=progress,
             label=f"train {cls.name}", log_every=train.log_every, checkpoint_every=train.checkpoint_every,
         )
-        return cls(run.averaged or run.network, settings)
+        return cls(run.result(), settings)
+
+
+class NoisyRestorer(SelfSupervised):
+    """Base of those whose step minimises an objective with Adam."""
 
     @classmethod
-    def from_published(cls, file: Path) -> Self:
-        """The authors' weights at the published size.
+    @abstractmethod
+    def objective(cls, settings: Any, sources: Sequence[Images], seed: int) -> Objective:
+        """What a step minimises."""
 
-        Raises:
-            CheckpointError: the file is missing, broken or of another layout; names the first differing layer.
-        """
-        settings = cls.default_settings("paper")
-        network = cls.build(settings)
-        load_state(network, cls.translate(read_state_dict(file)), file)
-        return cls(network, settings)
+    @classmethod
+    def sampler(cls, settings: Any, sources: Sequence[Images], seed: int) -> Sampler:
+        """Crops of a step; the same crops for the same seed and step."""
+        return NoisySampler.of(sources, settings.training, seed)
+
+    @classmethod
+    def trainer(cls, network: nn.Module, sources: Sequence[Images], settings: Any, seed: int, device: str) -> Trainer:
+        return NoisyRun(network, cls.objective(settings, sources, seed), cls.sampler(settings, sources, seed),
+                        settings.training, device)
 
 
 def at_least(side: int, image: Tensor, why: str) -> None:

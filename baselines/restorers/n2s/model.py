@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -11,11 +12,15 @@ from torch import Tensor, nn
 
 from baselines.base import Scale
 from baselines.fitting.loop import Guard, Stateful
+from baselines.fitting.noisy_only import SelfSupervised
 from baselines.restorers.n2s.networks import DnCNN, Masker, Mode, Restoring, SmallUNet, UNet, masked_loss
-from baselines.restorers.self_supervised import Best, LoopSettings, NoisySampler, SelfSupervised
+from baselines.restorers.self_supervised import Best, LoopSettings, StreamSampler
 from senm.config import Settings
 from senm.support.device import torch_device
 from senm.support.errors import SettingsError
+
+if TYPE_CHECKING:
+    from senm.data.pool import Images
 
 OURS = "ours: neither the paper nor its code has a recipe for photographs; the settings behind the numbers printed " \
        "for N2S on SIDD were never published"
@@ -109,22 +114,22 @@ class N2S(SelfSupervised):
         )
 
     @classmethod
-    def trainer(cls, network: nn.Module, sampler: NoisySampler, settings: N2SSettings, seed: int,
+    def trainer(cls, network: nn.Module, sources: Sequence[Images], settings: N2SSettings, seed: int,
                 device: str) -> N2STrainer:
         if not isinstance(network, Restoring):
             raise TypeError(f"the network is {type(network).__name__}")
-        return N2STrainer(network, sampler, settings.training, device)
+        return N2STrainer(network, StreamSampler.of(sources, settings.training, seed), settings.training, device)
 
 
 class N2STrainer:
     """State and step of one training."""
 
-    def __init__(self, network: Restoring, sampler: NoisySampler, settings: N2STraining, device: str) -> None:
+    def __init__(self, network: Restoring, sampler: StreamSampler, settings: N2STraining, device: str) -> None:
         self.device, self.sampler, self.settings = torch_device(device), sampler, settings
         self.network = network.to(self.device).train()
         self.masker, self.guard, self.best = network.masker, Guard(settings.skip_limit), Best(self.network)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.lr)
-        self.held = sampler.batch(0, "validation", settings.validation) if self.selects else None
+        self.held = sampler.named(0, "validation", settings.validation) if self.selects else None
         self.parts: dict[str, Stateful] = {"network": self.network, "optimiser": self.optimiser,
                                            "guard": self.guard, "best": self.best}
 
@@ -140,7 +145,7 @@ class N2STrainer:
         self.optimiser.param_groups[0]["lr"] = rate
         if self.held is not None and number % train.select_every == 0:
             self.best.saw(self._error(self.held.to(self.device)))
-        noisy = self.sampler.batch(number).to(self.device)
+        noisy = self.sampler.named(number).to(self.device)
         self.optimiser.zero_grad(set_to_none=True)
         loss = masked_loss(self.network.network, self.masker, noisy, number % (self.masker.phases - self.selects))
         loss.backward()

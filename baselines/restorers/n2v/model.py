@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from torch import nn
 
 from baselines.base import Scale
+from baselines.fitting.noisy_only import SelfSupervised
 from baselines.restorers.n2v.networks import Channels, Normalised
 from baselines.restorers.n2v.training import N2VTrainer, N2VTraining
-from baselines.restorers.self_supervised import NoisySampler, SelfSupervised
+from baselines.restorers.self_supervised import StreamSampler
 from senm.config import Settings
 from senm.support.errors import SettingsError
+
+if TYPE_CHECKING:
+    from senm.data.pool import Images
 
 
 class N2VNetwork(Settings):
@@ -86,8 +91,9 @@ class N2V(SelfSupervised):
         )
 
     @classmethod
-    def trainer(cls, network: nn.Module, sampler: NoisySampler, settings: N2VSettings, seed: int,
+    def trainer(cls, network: nn.Module, sources: Sequence[Images], settings: N2VSettings, seed: int,
                 device: str) -> N2VTrainer:
         if not isinstance(network, Normalised):
             raise TypeError(f"the network is {type(network).__name__}")
+        sampler = StreamSampler.of(sources, settings.training, seed)
         return N2VTrainer(network, sampler, settings.training, seed, device)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from baselines.fitting.loop import Guard, Stateful
 from baselines.restorers.n2v.masking import Manipulator, box_size, masked
 from baselines.restorers.n2v.networks import Normalised
-from baselines.restorers.self_supervised import Best, LoopSettings, NoisySampler
+from baselines.restorers.self_supervised import Best, LoopSettings, StreamSampler
 from senm.support.device import torch_device
 from senm.support.seeding import rng
 
@@ -98,7 +98,7 @@ class Plateau(Best):
 class N2VTrainer:
     """State and step of one training."""
 
-    def __init__(self, network: Normalised, sampler: NoisySampler, settings: N2VTraining, seed: int,
+    def __init__(self, network: Normalised, sampler: StreamSampler, settings: N2VTraining, seed: int,
                  device: str) -> None:
         self.device, self.seed, self.settings, self.sampler = torch_device(device), seed, settings, sampler
         network.mean, network.deviation = sampler.moments()
@@ -106,7 +106,7 @@ class N2VTrainer:
         self.optimiser = KerasAdam(self.network.parameters(), settings.lr)
         self.guard, self.plateau = Guard(settings.skip_limit), Plateau(self.network, settings.patience)
         self.box = box_size(settings.percent)
-        self.held = self._masked(sampler.batch(0, "validation", settings.validation), "validation", 0)
+        self.held = self._masked(sampler.named(0, "validation", settings.validation), "validation", 0)
         self.parts: dict[str, Stateful] = {"network": self.network, "optimiser": self.optimiser,
                                            "guard": self.guard, "plateau": self.plateau}
 
@@ -120,7 +120,7 @@ class N2VTrainer:
     def step(self, number: int) -> dict[str, float]:
         """One optimiser step, and the validation where an epoch ends; returns what is logged."""
         train = self.settings
-        inputs, target, mask = self._masked(self.sampler.batch(number), "train", number)
+        inputs, target, mask = self._masked(self.sampler.named(number), "train", number)
         self.optimiser.param_groups[0]["lr"] = train.lr * self.plateau.factor
         self.optimiser.zero_grad(set_to_none=True)
         loss = masked_loss(self.network.network(inputs), target, mask, train.loss)

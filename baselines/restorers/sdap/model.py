@@ -87,7 +87,7 @@ class TwoStages:
 
     def __init__(self, sources: Sequence[Images], training: SDAPTraining, seed: int) -> None:
         second = training.second
-        self.first = NoisySampler(sources, batch=training.batch, crop=training.crop, seed=seed, turn=training.augment)
+        self.first = NoisySampler.of(sources, training, seed)
         self.second = self.first if not second.steps else NoisySampler(
             sources, batch=second.batch, crop=second.crop, seed=seed, turn=training.augment)
         self.steps = training.steps
