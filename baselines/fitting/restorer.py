@@ -71,7 +71,7 @@ class NetworkRestorer(ABC):
         """The settings of this scale; `paper` is the class's defaults."""
 
     @classmethod
-    def initialised(cls, settings: RestorerSettings, seed: int, start: Path | None = None) -> nn.Module:
+    def initialised(cls, settings: Any, seed: int, start: Path | None = None) -> nn.Module:
         """A new network: from the stream of `seed`, or from the weights in `start` (our folder or a published file).
 
         Raises:
@@ -82,8 +82,23 @@ class NetworkRestorer(ABC):
             network = cls.build(settings)
         if start is not None:
             file = weights_file(start)
-            load_state(network, cls.translate(read_state_dict(file)), file)
+            load_state(network, cls.published_state(file), file)
         return network
+
+    @classmethod
+    def published_state(cls, file: Path) -> dict[str, Tensor]:
+        """The weights in a published file, or one of ours, in this network's own layout."""
+        return cls.translate(read_state_dict(file))
+
+    @classmethod
+    def from_published(cls, file: Path, settings: RestorerSettings | None = None) -> Self:
+        """The network with published weights, by default of the published size.
+
+        Raises:
+            CheckpointError: the file is missing, broken or of another layout; names the first differing layer.
+        """
+        settings = settings or cls.default_settings("paper")
+        return cls(cls.initialised(settings, 0, file), settings)
 
     @classmethod
     def translate(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -194,12 +194,8 @@ def open_release(found: Found, device: str) -> Any:
         return _authors(found.path, each.maker == "senm-paired", device)
     module, _, name = each.maker.partition(":")
     maker = getattr(importlib.import_module(module), name)
-    if hasattr(maker, "from_published"):
-        return maker.from_published(found.path)
-    from baselines.published.pretrained import open_published
-
-    settings = maker.default_settings("paper")
-    return open_published(maker, settings.but(**each.changes), found.path)
+    changed = [maker.default_settings("paper").but(**each.changes)] if each.changes else []
+    return maker.from_published(found.path, *changed)
 
 
 def suits(each: Release, settings: Any) -> bool:

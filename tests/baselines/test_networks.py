@@ -11,15 +11,15 @@ import torch
 
 from baselines.base import count_parameters, load_checkpoint, save_checkpoint
 from baselines.fitting.restorer import NetworkRestorer
-from baselines.published.pretrained import Uformer, open_published
 from baselines.restorers.dncnn import DnCNN
 from baselines.restorers.drunet import DRUNet
 from baselines.restorers.nafnet import NAFNet, NAFNetFineTune
+from baselines.restorers.uformer.model import Uformer
 from baselines.super_resolution.esrgan.model import ESRGAN
 from baselines.super_resolution.esrgan.parts import Discriminator, RandomFeatures, VGGFeatures, relativistic
 from senm.config import Settings
 from senm.data.pool import ArrayImages
-from senm.support.errors import CheckpointError, MachineError, SettingsError, UsageError
+from senm.support.errors import CheckpointError, MachineError, SettingsError
 from tests.baselines.tiny import QUIET, Interrupt, enlarged, fitting, pairs, pool
 
 DENOISERS = [DnCNN, DRUNet, NAFNet, NAFNetFineTune]
@@ -144,7 +144,7 @@ def test_published_layouts_load(system: type[NetworkRestorer], wrapper: str, tmp
     state = system.initialised(settings, 8).state_dict()
     assert set(KEYS[system]) <= set(state)
     torch.save({wrapper: state} if wrapper else state, tmp_path / "published.pth")
-    opened = open_published(system, settings, tmp_path / "published.pth").network.state_dict()
+    opened = system.from_published(tmp_path / "published.pth", settings).network.state_dict()
     assert all(torch.equal(opened[name], value) for name, value in state.items())
 
 
@@ -175,7 +175,7 @@ def test_published_rrdb_layouts_load(layout: str, tmp_path: Path) -> None:
     state = ESRGAN.initialised(settings, 8).state_dict()
     published = state if layout == "old" else rrdb_layout(state, layout == "new")
     torch.save({"params": published} if layout == "basicsr" else published, tmp_path / "RRDB.pth")
-    opened = open_published(ESRGAN, settings, tmp_path / "RRDB.pth").network.state_dict()
+    opened = ESRGAN.from_published(tmp_path / "RRDB.pth", settings).network.state_dict()
     assert all(torch.equal(opened[name], value) for name, value in state.items())
 
 
@@ -186,16 +186,16 @@ def test_a_wrong_layout_names_file_and_first_differing_layer(tmp_path: Path) -> 
     file = tmp_path / "wide.pth"
     torch.save(wider, file)
     with pytest.raises(CheckpointError, match=r"wide\.pth: layer 'model\.0\.weight' has shape \(20, 3, 3, 3\)"):
-        open_published(DnCNN, settings, file)
+        DnCNN.from_published(file, settings)
     torch.save({name: value for name, value in state.items() if name != "model.2.bias"}, file)
     with pytest.raises(CheckpointError, match=r"wide\.pth lacks layer 'model\.2\.bias'"):
-        open_published(DnCNN, settings, file)
+        DnCNN.from_published(file, settings)
     torch.save({**state, "extra": torch.zeros(1)}, file)
     with pytest.raises(CheckpointError, match="'extra', which the network does not have"):
-        open_published(DnCNN, settings, file)
+        DnCNN.from_published(file, settings)
     with pytest.raises(CheckpointError, match=r"lacks layer 'model\.0\.weight'"):
         torch.save(Discriminator(4, 32).state_dict(), file)
-        open_published(ESRGAN, tiny(ESRGAN), file)
+        ESRGAN.from_published(file, tiny(ESRGAN))
 
 
 class Other(Settings):
@@ -252,8 +252,3 @@ def test_relativistic_loss_is_low_when_right_and_antisymmetric() -> None:
 def test_discriminator_wants_a_multiple_of_32() -> None:
     with pytest.raises(SettingsError, match="multiple of 32"):
         Discriminator(4, 40)
-
-
-def test_published_only_systems_are_not_trained(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="published weights"):
-        Uformer.fit([pairs()], Uformer.default_settings("paper"), **fitting(tmp_path))

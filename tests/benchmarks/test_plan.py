@@ -128,7 +128,7 @@ def test_a_row_is_filled_by_checkpoints_only_if_no_training_is_left() -> None:
 
 def test_published_weights_fill_a_quoted_row() -> None:
     release = SimpleNamespace(name="restormer-sidd", file="real_denoising.pth",
-                              maker="baselines.published.pretrained:Restormer")
+                              maker="baselines.restorers.restormer.model:Restormer")
     found = SimpleNamespace(release=release, sha256="ab", path="there")
     plan = plans("table3", weights={("table3", "restormer"): found})
     assert row(plan, "restormer").filled == "released weights"

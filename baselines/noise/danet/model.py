@@ -218,12 +218,9 @@ class DANetDenoiser(NetworkRestorer):
         return cls(run.denoiser, settings)
 
     @classmethod
-    def from_published(cls, file: Path) -> Self:
-        """The denoiser of a published file; raises CheckpointError where it is missing or of another layout."""
-        settings = DANetSettings()
-        network = cls.build(settings)
-        load_state(network, published(file, "denoiser"), file)
-        return cls(network, settings)  # type: ignore[arg-type]
+    def published_state(cls, file: Path) -> dict[str, Tensor]:
+        """The denoiser of a published file, which holds the generator too."""
+        return published(file, "denoiser")
 
 
 def published(file: Path, part: str) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -94,13 +93,3 @@ class DeamNet(NetworkRestorer):
             training={"steps": 30, "batch": 2, "crop": 32, "milestones": (20, 26), "log_every": 5,
                       "checkpoint_every": 15},
         )
-
-    @classmethod
-    def from_published(cls, file: Path) -> Self:
-        """The RGB network of the published state dict (names with or without ``module.``).
-
-        Raises:
-            CheckpointError: the file is missing, broken or of another layout (the grey-scale networks are).
-        """
-        settings = cls.default_settings("paper")
-        return cls(cls.initialised(settings, 0, file), settings)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from baselines.base import Capabilities, Scale, load_state
+from baselines.base import Capabilities, Scale
 from baselines.fitting.restorer import NetworkRestorer, RestorerSettings
 from baselines.restorers.maxim.networks import MaximNetwork
 from baselines.restorers.maxim.published import from_tree, read_tree
@@ -87,28 +87,9 @@ class Maxim(NetworkRestorer):
         )
 
     @classmethod
-    def initialised(cls, settings: RestorerSettings, seed: int, start: Path | None = None) -> nn.Module:
-        """A new network: from the stream of `seed`, or from the weights in `start`: a folder of ours, or a published
-        parameter tree (.npz).
-
-        Raises:
-            CheckpointError: `start` is missing, broken or of another layout.
-        """
-        if start is None or start.suffix != ".npz":
-            return super().initialised(settings, seed, start)
-        network = super().initialised(settings, seed)
-        load_state(network, from_tree(read_tree(start)), start)
-        return network
-
-    @classmethod
-    def from_published(cls, file: Path) -> Self:
-        """MAXIM-3S with the published weights (.npz of the parameter tree).
-
-        Raises:
-            CheckpointError: the file is missing, broken or of another layout.
-        """
-        settings = cls.default_settings("paper")
-        return cls(cls.initialised(settings, 0, file), settings)
+    def published_state(cls, file: Path) -> dict[str, Tensor]:
+        """MAXIM-3S as published (.npz of the parameter tree), or a file of ours."""
+        return from_tree(read_tree(file)) if file.suffix == ".npz" else super().published_state(file)
 
     def _padded(self, network: nn.Module, image: Tensor) -> Tensor:
         """The published inference: sides made even at their ends, then padded half on each side, then cut out."""

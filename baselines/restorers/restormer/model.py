@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from pydantic import Field
 from torch import nn
@@ -71,13 +70,3 @@ class Restormer(NetworkRestorer):
             training={"steps": 24, "batch": 4, "crop": 32, "hold": 8, "phases": ((12, 16, 4), (18, 24, 2), (24, 32, 1)),
                       "log_every": 4, "checkpoint_every": 12},
         )
-
-    @classmethod
-    def from_published(cls, file: Path) -> Self:
-        """Restormer with the published weights (a dict with ``params``).
-
-        Raises:
-            CheckpointError: the file is missing, broken or of another layout.
-        """
-        settings = cls.default_settings("paper")
-        return cls(cls.initialised(settings, 0, file), settings)

@@ -10,9 +10,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines.base import Capabilities, Scale, load_state
+from baselines.base import Capabilities, Scale
 from baselines.fitting.loop import identity, run_loop
-from baselines.fitting.restorer import NetworkRestorer, weights_file, weights_hash
+from baselines.fitting.restorer import NetworkRestorer, weights_hash
 from baselines.restorers.deamnet.networks import DeamNetwork
 from baselines.restorers.scpgabnet.losses import Networks
 from baselines.restorers.scpgabnet.networks import Discriminator, Generator, HighPass
@@ -82,27 +82,9 @@ class SCPGabNet(NetworkRestorer):
         )
 
     @classmethod
-    def initialised(cls, settings: Any, seed: int, start: Path | None = None) -> nn.Module:
-        """A new denoiser: from the stream of `seed`, or from `start` (our folder, or a published file).
-
-        Raises:
-            CheckpointError: `start` is missing, broken or of another layout.
-        """
-        network = super().initialised(settings, seed)
-        if start is not None:
-            file = weights_file(start)
-            load_state(network, published_denoiser(file), file)
-        return network
-
-    @classmethod
-    def from_published(cls, file: Path) -> Self:
-        """The published denoiser.
-
-        Raises:
-            CheckpointError: the file is missing, broken or of another layout.
-        """
-        settings = SCPGabNetSettings()
-        return cls(cls.initialised(settings, 0, file), settings)  # type: ignore[arg-type]
+    def published_state(cls, file: Path) -> dict[str, Tensor]:
+        """The denoiser of a published file, or of one of ours."""
+        return published_denoiser(file)
 
     @classmethod
     def fit(  # type: ignore[override]

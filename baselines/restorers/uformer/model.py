@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
@@ -100,16 +99,6 @@ class Uformer(NetworkRestorer):
             training={"steps": 24, "batch": 2, "crop": 32, "warmup": 3, "epoch": 1, "mixup_from": 6, "log_every": 4,
                       "checkpoint_every": 12},
         )
-
-    @classmethod
-    def from_published(cls, file: Path) -> Self:
-        """Uformer-B with the published weights (a dict with ``state_dict``, names with ``module.``).
-
-        Raises:
-            CheckpointError: the file is missing, broken or of another layout.
-        """
-        settings = cls.default_settings("paper")
-        return cls(cls.initialised(settings, 0, file), settings)
 
     def _padded(self, network: nn.Module, image: Tensor) -> Tensor:
         """The published inference: in the middle of a square of zeros, then cut out again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -73,13 +72,3 @@ class VDN(NetworkRestorer):
             training={"steps": 30, "batch": 4, "crop": 32, "milestones": (20, 26), "epoch": 10, "log_every": 5,
                       "checkpoint_every": 15},
         )
-
-    @classmethod
-    def from_published(cls, file: Path) -> Self:
-        """The network of the published state dict (names with or without ``module.``).
-
-        Raises:
-            CheckpointError: the file is missing, broken or of another layout.
-        """
-        settings = cls.default_settings("paper")
-        return cls(cls.initialised(settings, 0, file), settings)

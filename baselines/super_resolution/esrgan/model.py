@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines.base import Capabilities, Scale, load_state
+from baselines.base import Capabilities, Scale
 from baselines.fitting.loop import identity, run_loop
 from baselines.fitting.restorer import NetworkRestorer, RestorerSettings, weights_hash
 from baselines.fitting.training import TrainingSettings, tf32, train
@@ -27,7 +27,6 @@ from baselines.super_resolution.esrgan.ncnn import read_ncnn
 from baselines.super_resolution.esrgan.parts import Discriminator, PatchDiscriminator, distance
 from baselines.super_resolution.esrgan.step import GANTraining, Step
 from baselines.super_resolution.frequency import CHANNELS
-from senm.checkpoint import read_state_dict
 from senm.config import Settings
 from senm.data.digest import content
 from senm.data.mapped import mapped_pairs
@@ -113,6 +112,11 @@ class ESRGAN(NetworkRestorer):
         return {renamed(name): value for name, value in state.items()}
 
     @classmethod
+    def published_state(cls, file: Path) -> dict[str, Tensor]:
+        """An RRDBNet of any of the three layouts, or of ncnn's (Impressionism's released network)."""
+        return read_ncnn(file) if file.suffix == ".bin" else super().published_state(file)
+
+    @classmethod
     def default_settings(cls, scale: Scale) -> ESRGANSettings:
         settings = ESRGANSettings()
         if scale == "paper":
@@ -131,18 +135,6 @@ class ESRGAN(NetworkRestorer):
             psnr={"steps": 50, "batch": 4, "crop": 16, "lr": 2e-3, "log_every": 10},
             training={"steps": 10, "batch": 4, "crop": 16, "milestones": (5,), "critic_width": 8, "log_every": 5},
         )
-
-    @classmethod
-    def from_published(cls, file: Path) -> Self:
-        """A published RRDBNet of any of the three layouts, or of ncnn's (Impressionism's released network).
-
-        Raises:
-            CheckpointError: the file is missing, broken or of another layout.
-        """
-        settings = cls.default_settings("paper")
-        network = cls.build(settings)
-        load_state(network, read_ncnn(file) if file.suffix == ".bin" else cls.translate(read_state_dict(file)), file)
-        return cls(network, settings)
 
     @classmethod
     def fit(
