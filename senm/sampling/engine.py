@@ -6,6 +6,7 @@ import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -45,7 +46,8 @@ class Engine:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self.source, self.prior, self.difference = model, prior, difference
+        self.source, self.difference = model, difference
+        self.prior = prior and replace(prior, filter=prior.filter.to(self.device))
         self.network = self.prepared()
         self.compiled = bool(compile)
         if compile:

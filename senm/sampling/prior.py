@@ -42,7 +42,7 @@ class FittedPrior:
 
     def colour(self, white: Tensor) -> Tensor:
         """White draws (B, C, h + 2 `REACH`, w + 2 `REACH`) -> coloured ones (B, C, h, w), in float32."""
-        return F.conv2d(white.float(), self.filter.to(white.device))
+        return F.conv2d(white.float(), self.filter)
 
 
 def joined(layers: Sequence[Tensor]) -> Tensor:
