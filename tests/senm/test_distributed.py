@@ -53,6 +53,16 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def one_thread():
+    """One thread, as the two processes have: sums over threads round otherwise, and Adam follows tiny gradients."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", list(CASES))
 def test_two_processes_log_and_learn_what_one_does(ran: Path, tmp_path: Path, name: str) -> None:
     alone = Training(CASES[name], domains(), seed=3).run(tmp_path)
