@@ -97,16 +97,12 @@ def decide(comparison: Comparison, values: Values, printed: bool = False) -> Dec
     parts = {row: (c**2 * statistics.variance(cells[row]) / len(cells[row]), len(cells[row]) - 1)
              for row, c in totals.items() if len(cells[row]) > 1}
     error = math.sqrt(math.fsum(part for part, _ in parts.values()))
-    if printed:
-        chance = 0.0
-    elif lone or not math.isfinite(total):
+    if not math.isfinite(total) or (lone and not printed):
         chance = 1.0
     else:
-        chance = two_sided(total, error, parts.values())
+        chance = 0.0 if printed else two_sided(total, error, parts.values())
     reached = total > SLACK or (comparison.allowance > 0 and total >= -SLACK)
     state: ClaimState = "undecided" if chance > LEVEL else "holds" if reached else "fails"
-    if not math.isfinite(total):
-        state = "undecided"
     return Decision(comparison, state, total, _words(comparison, cells, error), lone, chance)
 
 
@@ -126,18 +122,20 @@ def two_sided(total: float, error: float, parts: Iterable[tuple[float, int]]) ->
     return float(2 * student.sf(abs(total) / error, degrees))
 
 
-def corrected(decisions: Sequence[Decision]) -> list[Decision]:
+def corrected(decisions: Sequence[Decision | None]) -> list[Decision | None]:
     """The decisions of one claim together: Holm's correction, so that many comparisons do not decide by luck.
+
+    Comparisons that could not be made (None) stay so and do not count.
 
     From the least probable on, each must stay below 5 % divided by how many are left; the first that does not, and
     all after it, are undecided.
     """
-    order = sorted(range(len(decisions)), key=lambda i: decisions[i].chance)
     found, open_ = list(decisions), True
-    for rank, i in enumerate(order):
-        open_ = open_ and decisions[i].chance <= LEVEL / (len(decisions) - rank)
+    order = sorted((one.chance, i, one) for i, one in enumerate(decisions) if one)
+    for rank, (chance, i, one) in enumerate(order):
+        open_ = open_ and chance <= LEVEL / (len(order) - rank)
         if not open_:
-            found[i] = replace(decisions[i], state="undecided")
+            found[i] = replace(one, state="undecided")
     return found
 
 

@@ -56,10 +56,9 @@ def judge_cells(claim: Claim, given: Values, reasons: Mapping[Place, str], metri
         return Judged("undecided", (), (f"{claim.table} has no measured cells",), False)
     values, substitutes = _with_substitutes(given, metrics)
     comparisons = claim.over({row for row, _ in values})
-    alone = [(one, decide(one, values, printed)) for one in comparisons]
-    decisions = corrected([found for _, found in alone if found])
-    judged = iter(decisions)
-    decided = [(one, next(judged) if found else None) for one, found in alone]
+    found_for_each = corrected([decide(one, values, printed) for one in comparisons])
+    decided = list(zip(comparisons, found_for_each, strict=True))
+    decisions = [found for found in found_for_each if found]
     state = claim.rule([found.state if found else "undecided" for _, found in decided])
     absent = dict.fromkeys(p for one, found in decided if not found for p in one.places if not values.get(p))
     notes = []

@@ -148,7 +148,7 @@ class Planner:
             return self.external(spec, row, seed)
         found = self.weights.get((spec.id, row.id))
         if not row.made and found is None:
-            return RowPlan(row, seed, "quoted" if row.paper else "none", reason=why_quoted(row))
+            return RowPlan(row, seed, "quoted" if row.paper else "none", reason=f"{row.label} has no training here")
         evaluations: dict[str, Step] = {}
         metrics = [column.metric for column in spec.columns if column.split not in SERVER]
         train = self.fit(row.noise, seed) if row.noise and row.noise.system != "real" else None
@@ -360,11 +360,6 @@ def iterations(settings: Settings, started: bool = False) -> int:
         for path, value in settings.flat().items()
         if path.rpartition(".")[2] in ("iterations", "steps") and not (started and path.startswith("psnr."))
     )
-
-
-def why_quoted(row: RowSpec) -> str:
-    """Why a row is only quoted."""
-    return f"{row.label} has no training here"
 
 
 def _mix_text(mix: Mix) -> str:

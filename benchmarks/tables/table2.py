@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.core.record import Column
-from benchmarks.tables import ALL, Mix, Restoration, RowSpec, TableSpec, measured
-from benchmarks.tables.table1 import semi
+from benchmarks.tables import ALL, Restoration, RowSpec, TableSpec, measured
+from benchmarks.tables.table1 import UNPAIRED, semi
 
 
 def alone(name: str, pairs: int | None) -> RowSpec:
@@ -14,7 +14,7 @@ def alone(name: str, pairs: int | None) -> RowSpec:
 
 def unpaired(system: str) -> Restoration:
     """A denoiser that is trained without pairs, on the images of the source and the target domain or one of them."""
-    return Restoration(system, unpaired=Mix(0, ALL, ALL))
+    return Restoration(system, unpaired=UNPAIRED)
 
 
 def augmented(pairs: int) -> RowSpec:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.tables import ALL, Mix, Noise, Restoration, RowSpec, TableSpec, sr_columns
-from benchmarks.tables.table1 import semi
-
-UNPAIRED = Mix(0, ALL, ALL)
+from benchmarks.tables import Noise, Restoration, RowSpec, TableSpec, sr_columns
+from benchmarks.tables.table1 import UNPAIRED, semi
 
 
 def degraded(id: str, label: str, system: str, restorer: str = "esrgan", guided: bool = False) -> RowSpec:
