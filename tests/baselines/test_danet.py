@@ -16,10 +16,10 @@ from baselines.noise.danet.model import DANet, DANetDenoiser
 from baselines.noise.danet.networks import Critic, Denoiser, Generator
 from baselines.noise.danet.training import DANetSettings, Training
 from senm.data.domains import Domains
-from senm.data.pool import ArrayImages, Images
+from senm.data.pool import ArrayImages
 from senm.support.errors import CheckpointError, DataError, SettingsError, TrainingError, UsageError
 from tests.baselines.systems.vectors import layouts, shapes
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, unpaired
+from tests.baselines.tiny import Interrupt, draw, fitting, pairs, pool, restored, unpaired
 
 PAIRS = Domains(paired=pairs())
 
@@ -32,14 +32,6 @@ def tiny(**training: Any) -> DANetSettings:
 def model(width: int = 2) -> DANet:
     torch.manual_seed(0)
     return DANet(Generator(width), Denoiser(width), tiny())
-
-
-def draw(noise: DANet, clean: Images, seed: int = 0) -> list[np.ndarray]:
-    return list(noise.sample(clean, seed=seed, device="cpu", progress=QUIET))
-
-
-def restored(restorer: DANetDenoiser, noisy: Images) -> list[np.ndarray]:
-    return list(restorer.restore(noisy, device="cpu", progress=QUIET))
 
 
 def test_names_and_shapes_are_the_published_ones() -> None:

@@ -18,7 +18,7 @@ from baselines.super_resolution.fssr.networks import Critic, Generator
 from senm.data.domains import Domains
 from senm.support.errors import CheckpointError, DataError, UsageError
 from tests.baselines.systems.vectors import layouts, shapes
-from tests.baselines.tiny import QUIET, enlarged, fitting, pool, unpaired, with_noise
+from tests.baselines.tiny import QUIET, draw, enlarged, fitting, pool, unpaired, with_noise
 
 KINDS: dict[str, Any] = {"avg_pool": "average", "wavelet.cat": "haar", "wavelet.sum": "haar-mean"}
 
@@ -26,10 +26,6 @@ KINDS: dict[str, Any] = {"avg_pool": "average", "wavelet.cat": "haar", "wavelet.
 def tiny(network: dict[str, Any] | None = None, **training: Any) -> Any:
     steps = {"steps": 2, "constant": 1, "batch": 2, "crop": 16, "log_every": 1, "checkpoint_every": 1}
     return DASR.default_settings("smoke").but(network=network or {}, training={**steps, **training})
-
-
-def sampled(model: Any, clean: Any, seed: int = 0) -> list[np.ndarray]:
-    return list(model.sample(clean, seed=seed, device="cpu", progress=QUIET))
 
 
 def test_layouts_and_sizes() -> None:
@@ -52,12 +48,12 @@ def test_layouts_and_sizes() -> None:
 
 def test_fit_sample_save_load(tmp_path: Path) -> None:
     model, low = DASR.fit(unpaired(), tiny(), **fitting(tmp_path / "work")), pool(3, 20)
-    first = sampled(model, low)
+    first = draw(model, low)
     assert all(image.shape == (20, 20, 3) and image.dtype == np.uint8 for image in first)
-    assert np.array_equal(sampled(model, low.subset([2, 0]))[0], first[2])
+    assert np.array_equal(draw(model, low.subset([2, 0]))[0], first[2])
     model.save(tmp_path / "saved")
     again = DASR.load(tmp_path / "saved", "cpu")
-    assert all(np.array_equal(a, b) for a, b in zip(sampled(again, low), first, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(draw(again, low), first, strict=True))
     maps = [each.weights(low, device="cpu", progress=QUIET) for each in (model, again)]
     assert all(np.array_equal(a, b) for a, b in zip(*maps, strict=True))
     assert maps[0][0].shape == (20, 20)
@@ -67,7 +63,7 @@ def test_fit_sample_save_load(tmp_path: Path) -> None:
 def test_a_network_that_reduces_itself(tmp_path: Path) -> None:
     domains = Domains(source=pool(side=64), target=with_noise(pool(seed=5)))
     model = DASR.fit(domains, tiny({"factor": 4}), **fitting(tmp_path / "work"))
-    assert sampled(model, pool(1, 40))[0].shape == (10, 10, 3)
+    assert draw(model, pool(1, 40))[0].shape == (10, 10, 3)
 
 
 @pytest.mark.parametrize("change", [{"filter": "haar"}, {"filter": "gauss"}, {"body": "nld_s1"}, {"norm": "batch"},

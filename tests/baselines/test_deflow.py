@@ -31,7 +31,7 @@ from senm.data.formats.bicubic import reduce
 from senm.data.pool import ArrayImages
 from senm.support.errors import CheckpointError, DataError, SettingsError, TrainingError
 from tests.baselines.systems.vectors import layouts, shapes
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pool, unpaired, with_noise
+from tests.baselines.tiny import Interrupt, draw, fitting, pool, unpaired, with_noise
 
 SMALL = {"width": 4, "growth": 2, "blocks": 1, "stacked": (0,), "steps": 1, "hidden": 4}
 
@@ -43,10 +43,6 @@ def tiny(**training: Any) -> DeFlowSettings:
 
 def fitted(folder: Path, **training: Any) -> DeFlow:
     return DeFlow.fit(unpaired(), tiny(**training), **fitting(folder))
-
-
-def draw(model: Any, clean: Any, seed: int = 0) -> list[np.ndarray]:
-    return list(model.sample(clean, seed=seed, device="cpu", progress=QUIET))
 
 
 def draws(seed: int = 0) -> TorchDraws:

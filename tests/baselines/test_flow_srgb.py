@@ -17,11 +17,11 @@ from baselines.noise.flow_srgb.training import Patches, raster_order
 from baselines.noise.phones import Phone, phone_of, phones_of
 from senm.data.domains import Domains
 from senm.data.levelled import levelled
-from senm.data.pool import ArrayImages, Images, Pairs
+from senm.data.pool import ArrayImages, Pairs
 from senm.support.errors import CheckpointError, DataError, SettingsError, TrainingError
 from tests.baselines.systems.flow_srgb import made
 from tests.baselines.systems.vectors import Case, cases, layouts, shapes
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, with_noise
+from tests.baselines.tiny import Interrupt, draw, fitting, pairs, pool, with_noise
 
 SCENES = ("0001_001_S6_00100_00060_3200_L", "0012_001_IP_03200_01600_5500_N", "0003_001_GP_00640_00060_3200_L",
           "0004_001_G4_00800_00060_3200_L")
@@ -39,10 +39,6 @@ def named(names: tuple[str, ...] = SCENES) -> Pairs:
 
 def fit(folder: Path, settings: FlowSettings | None = None, data: Pairs | None = None, **changes: Any) -> FlowSRGB:
     return FlowSRGB.fit(Domains(paired=data or pairs()), settings or tiny(), **fitting(folder, **changes))
-
-
-def draw(model: FlowSRGB, clean: Images, seed: int = 0) -> list[np.ndarray]:
-    return list(model.sample(clean, seed=seed, device="cpu", progress=QUIET))
 
 
 def network() -> NoiseFlow:

@@ -16,16 +16,12 @@ from baselines.super_resolution.fssr.training import DegradationTraining, learni
 from senm.data.domains import Domains
 from senm.support.errors import CheckpointError, DataError, TrainingError
 from tests.baselines.systems.vectors import layouts, shapes
-from tests.baselines.tiny import QUIET, Interrupt, enlarged, fitting, pool, unpaired, with_noise
+from tests.baselines.tiny import QUIET, Interrupt, draw, enlarged, fitting, pool, unpaired, with_noise
 
 
 def tiny(**training: Any) -> Any:
     steps = {"steps": 4, "constant": 2, "batch": 2, "crop": 20, "log_every": 1, "checkpoint_every": 1}
     return FSSR.default_settings("smoke").but(training={**steps, **training})
-
-
-def draw(model: Any, clean: Any, seed: int = 0) -> list[np.ndarray]:
-    return list(model.sample(clean, seed=seed, device="cpu", progress=QUIET))
 
 
 def test_layouts_and_sizes() -> None:

@@ -13,11 +13,7 @@ from baselines.super_resolution.impressionism.pool import blocks
 from senm.data.domains import Domains
 from senm.data.pool import ArrayImages
 from senm.support.errors import CheckpointError, DataError, SettingsError
-from tests.baselines.tiny import QUIET, fitting, pool, unpaired, with_noise
-
-
-def draw(model: Any, clean: Any, seed: int = 0) -> list[np.ndarray]:
-    return list(model.sample(clean, seed=seed, device="cpu", progress=QUIET))
+from tests.baselines.tiny import draw, fitting, pool, unpaired, with_noise
 
 
 def fitted(folder: Path, domains: Domains | None = None, **changes: Any) -> Impressionism:

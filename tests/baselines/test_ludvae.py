@@ -16,20 +16,16 @@ from baselines.noise.lud_vae.networks import LUDVAENetwork
 from baselines.noise.lud_vae.training import LUDVAESettings, LUDVAETraining, Training, divergence, kl_weight
 from baselines.super_resolution.lud_vae import LUDVAEAim19, LUDVAENtire20
 from senm.data.domains import Domains
-from senm.data.pool import ArrayImages, Images
+from senm.data.pool import ArrayImages
 from senm.support.errors import CheckpointError, DataError, SettingsError, TrainingError
 from tests.baselines.systems.vectors import layouts, shapes, stored
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, unpaired
+from tests.baselines.tiny import Interrupt, draw, fitting, pairs, pool, unpaired
 
 
 def tiny(changes: dict[str, Any] | None = None, **training: Any) -> LUDVAESettings:
     base = {"steps": 2, "batch": 4, "crop": 16, "kl_rise": 1, "log_every": 1, "checkpoint_every": 1}
     settings = LUDVAE.default_settings("smoke").but(network={"width": 4}, training={**base, **training})
     return settings.but(**(changes or {}))
-
-
-def draw(model: LUDVAE, clean: Images, seed: int = 0) -> list[np.ndarray]:
-    return list(model.sample(clean, seed=seed, device="cpu", progress=QUIET))
 
 
 def network(width: int = 6) -> tuple[LUDVAENetwork, torch.Tensor, torch.Tensor, list[torch.Tensor]]:

@@ -20,15 +20,11 @@ from baselines.restorers.maxim.training import DeepSupervision, MaximTraining, s
 from senm.data.pool import ArrayImages
 from senm.support.errors import CheckpointError, SettingsError
 from tests.baselines.systems.vectors import cases, layouts, shapes
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, with_noise
+from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, restored, with_noise
 
 SMOKE = Maxim.default_settings("smoke")
 SIDE = 40
 FULL = "full S-3, 3 scales"
-
-
-def restored(model: Maxim, images: Any) -> list[np.ndarray]:
-    return list(model.restore(images, device="cpu", progress=QUIET))
 
 
 def trained(folder: Path, progress: Any = QUIET) -> Maxim:

@@ -16,7 +16,7 @@ from baselines.restorers.n2s.networks import DnCNN, Masker, SmallUNet, UNet, mas
 from senm.data.pool import ArrayImages
 from senm.support.errors import CheckpointError, DataError, SettingsError, TrainingError
 from tests.baselines.systems.vectors import layouts, shapes
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, with_noise
+from tests.baselines.tiny import Interrupt, fitting, noisy, pairs, pool, restored, with_noise
 
 
 def tiny(network: dict[str, Any] | None = None, **training: Any) -> N2SSettings:
@@ -25,16 +25,8 @@ def tiny(network: dict[str, Any] | None = None, **training: Any) -> N2SSettings:
     return settings.but(network={"width": 4, **(network or {})}, training={**base, **training})
 
 
-def noisy() -> ArrayImages:
-    return with_noise(pool())
-
-
 def fit(folder: Path, settings: N2SSettings, **more: Any) -> N2S:
     return N2S.fit([noisy()], settings, **fitting(folder, **more))
-
-
-def restored(model: N2S, images: ArrayImages) -> list[np.ndarray]:
-    return list(model.restore(images, device="cpu", progress=QUIET))
 
 
 @pytest.mark.parametrize(

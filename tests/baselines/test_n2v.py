@@ -17,7 +17,7 @@ from baselines.restorers.n2v.training import Plateau
 from senm.data.pool import ArrayImages
 from senm.support.errors import CheckpointError, DataError, SettingsError, TrainingError
 from tests.baselines.systems.vectors import layouts, shapes
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, with_noise
+from tests.baselines.tiny import Interrupt, fitting, noisy, pairs, restored
 
 
 def tiny(**training: Any) -> N2VSettings:
@@ -26,16 +26,8 @@ def tiny(**training: Any) -> N2VSettings:
     return settings
 
 
-def noisy() -> ArrayImages:
-    return with_noise(pool())
-
-
 def fit(folder: Path, settings: N2VSettings, **more: Any) -> N2V:
     return N2V.fit([noisy()], settings, **fitting(folder, **more))
-
-
-def restored(model: N2V, images: ArrayImages) -> list[np.ndarray]:
-    return list(model.restore(images, device="cpu", progress=QUIET))
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from baselines.noise.neca_w.networks import Critic, Generator, denoiser, initial
 from baselines.noise.neca_w.training import TileCrops, tiles_of
 from senm.data.domains import Domains
 from senm.data.levelled import levelled
-from senm.data.pool import ArrayImages, Images, Pairs
+from senm.data.pool import ArrayImages, Pairs
 from senm.support.errors import CheckpointError, DataError, SettingsError, TrainingError
 from tests.baselines.systems.vectors import layouts, shapes
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, with_noise
+from tests.baselines.tiny import Interrupt, draw, fitting, pairs, pool, with_noise
 
 SCENES = ("0001_001_S6_00100_00060_3200_L", "0012_001_IP_03200_01600_5500_N", "0003_001_S6_00640_00060_3200_L")
 
@@ -34,10 +34,6 @@ def tiny(**training: Any) -> NeCASettings:
 
 def fit(folder: Path, settings: NeCASettings | None = None, data: Pairs | None = None, **changes: Any) -> NeCAW:
     return NeCAW.fit(Domains(paired=data or pairs(side=48)), settings or tiny(), **fitting(folder, **changes))
-
-
-def draw(model: NeCAW, clean: Images, seed: int = 0) -> list[np.ndarray]:
-    return list(model.sample(clean, seed=seed, device="cpu", progress=QUIET))
 
 
 def weights(model: NeCAW) -> dict[str, torch.Tensor]:

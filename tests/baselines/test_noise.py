@@ -22,10 +22,10 @@ from baselines.noise.gaussian import (
 )
 from senm.data.domains import Domains
 from senm.data.levelled import LevelledImages
-from senm.data.pool import ArrayImages, Images, Pairs
+from senm.data.pool import ArrayImages, Pairs
 from senm.level import sidd_line
 from senm.support.errors import CheckpointError, DataError, TrainingError
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, unpaired, with_noise
+from tests.baselines.tiny import Interrupt, draw, fitting, pairs, pool, unpaired, with_noise
 
 
 def tiny(**training: Any) -> C2NSettings:
@@ -42,10 +42,6 @@ def noise_models(folder: Path) -> list[Any]:
         WhiteGaussian.fit(paired, WhiteSettings(level="sidd_line"), **fitting(folder)),
         HeteroscedasticGaussian.fit(paired, HeteroscedasticSettings(), **fitting(folder)),
     ]
-
-
-def draw(model: Any, clean: Images, seed: int = 0) -> list[np.ndarray]:
-    return list(model.sample(clean, seed=seed, device="cpu", progress=QUIET))
 
 
 def test_an_image_s_noise_depends_on_seed_and_name_only(tmp_path: Path) -> None:

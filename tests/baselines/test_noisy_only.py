@@ -14,9 +14,9 @@ from baselines.fitting.noisy_only import NoisySampler
 from baselines.restorers.apbsn.model import APBSN
 from baselines.restorers.cvf_sid.model import CVFSID
 from baselines.restorers.sdap.model import SDAP
-from senm.data.pool import ArrayImages, Images
+from senm.data.pool import ArrayImages
 from senm.support.errors import CheckpointError, DataError, SettingsError, TrainingError
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, with_noise
+from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, restored, with_noise
 
 SYSTEMS = [APBSN, SDAP, CVFSID]
 every = pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
@@ -33,10 +33,6 @@ def noisy(count: int = 3, side: int = 36, seed: int = 0, prefix: str = "image") 
 
 def fitted(system: Any, folder: Path, sources: Any = None, settings: Any = None, **changes: Any) -> Any:
     return system.fit([noisy()] if sources is None else sources, settings or tiny(system), **fitting(folder, **changes))
-
-
-def restored(model: Any, images: Images) -> list[np.ndarray]:
-    return list(model.restore(images, device="cpu", progress=QUIET))
 
 
 @every

@@ -18,14 +18,10 @@ from baselines.restorers.restormer.training import Progressive, RestormerTrainin
 from senm.data.pool import ArrayImages
 from senm.support.errors import CheckpointError, DataError, SettingsError
 from tests.baselines.systems.vectors import layouts, shapes
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, with_noise
+from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, restored, with_noise
 
 SMOKE = Restormer.default_settings("smoke")
 SIDE = 40
-
-
-def restored(model: Restormer, images: Any) -> list[np.ndarray]:
-    return list(model.restore(images, device="cpu", progress=QUIET))
 
 
 def trained(folder: Path, progress: Any = QUIET, seed: int = 3) -> Restormer:

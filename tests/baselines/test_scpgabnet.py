@@ -19,7 +19,7 @@ from senm.data.domains import Domains
 from senm.data.pool import ArrayImages
 from senm.support.errors import CheckpointError, DataError, SettingsError, TrainingError
 from tests.baselines.systems.vectors import layouts, shapes
-from tests.baselines.tiny import QUIET, Interrupt, fitting, pairs, pool, with_noise
+from tests.baselines.tiny import Interrupt, fitting, pairs, pool, restored, with_noise
 
 
 def tiny(network: dict[str, Any] | None = None, **training: Any) -> SCPGabNetSettings:
@@ -35,10 +35,6 @@ def domains() -> Domains:
 
 def fit(folder: Path, settings: SCPGabNetSettings, **more: Any) -> SCPGabNet:
     return SCPGabNet.fit(domains(), settings, **fitting(folder, **more))
-
-
-def restored(model: SCPGabNet, images: ArrayImages) -> list[np.ndarray]:
-    return list(model.restore(images, device="cpu", progress=QUIET))
 
 
 @pytest.mark.parametrize(

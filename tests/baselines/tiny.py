@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from senm.data.domains import Domains
-from senm.data.pool import ArrayImages, Pairs
+from senm.data.pool import ArrayImages, Images, Pairs
 from senm.support.progress import NullProgress
 
 QUIET = NullProgress()
@@ -33,6 +33,21 @@ def pairs(count: int = 4, side: int = 24, seed: int = 0, prefix: str = "image") 
     """Clean images and noisy ones."""
     clean = pool(count, side, seed, prefix)
     return Pairs(clean, with_noise(clean))
+
+
+def noisy() -> ArrayImages:
+    """Noisy images alone."""
+    return with_noise(pool())
+
+
+def draw(model: Any, clean: Images, seed: int = 0) -> list[np.ndarray]:
+    """What a noise model makes of clean images."""
+    return list(model.sample(clean, seed=seed, device="cpu", progress=QUIET))
+
+
+def restored(model: Any, images: Images) -> list[np.ndarray]:
+    """What a restorer makes of images."""
+    return list(model.restore(images, device="cpu", progress=QUIET))
 
 
 def enlarged(low: ArrayImages) -> Pairs:
