@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
+
 PACKAGES = ("senm", "baselines", "benchmarks", "ci")
 
 

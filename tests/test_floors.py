@@ -4,13 +4,12 @@ import ast
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.imports import circles, graph, imported, room, sources, upward
 
-ROOT = Path(__file__).parents[1]
 PACKAGE_FLOORS = {"senm": 1, "baselines": 2, "benchmarks": 3, "ci": 4}
 ROOM_FLOORS = {
     "senm.support": 0, "senm.config": 1, "senm.gaussians": 1, "senm.blocks": 2, "senm.checkpoint": 2, "senm.data": 3,

@@ -12,9 +12,10 @@ from benchmarks.data.prepare import prepare
 from senm.data.formats import dnd, rwsr, sidd
 from senm.data.formats.sidd_blocks import BlockShape
 from senm.support.errors import SenmError
+from tests import ROOT
 from tests import fixtures_official as fx
 
-DOC = Path(__file__).parents[2] / "docs" / "bad-inputs.md"
+DOC = ROOT / "docs" / "bad-inputs.md"
 SIDD = sidd.SiddSizes(pairs=6, blocks=BlockShape(2, 4, 32))
 CUT = sidd.Cutting(crops=3, size=32)
 DND = dnd.DndShape(2, 3, 32)

@@ -15,8 +15,7 @@ from ci.crash_test import Run, differences
 from ci.defects import DEFECTS, Defect
 from ci.mutation_test import Caught, first_failure, plant, report
 from senm.support.errors import DataError
-
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)

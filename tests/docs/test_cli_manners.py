@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,8 @@ import typer
 from benchmarks import run
 from senm import __main__ as own
 from senm.support.errors import UsageError
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 PASSED_ON = ("prepare", "doctor", "profile", "throughput")
 
 

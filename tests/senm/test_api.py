@@ -12,7 +12,7 @@ from senm.data.images import write_png
 from senm.sampling.trained import Trained
 from senm.support.errors import DataError, MachineError, SettingsError, UsageError
 from senm.training.tensorboard import VARIABLE
-from tests.senm.test_train import domains
+from tests.senm.training.test_train import domains
 
 TINY = SMOKE.but(train={"iterations": 1}, level="measured")
 IMAGE = np.full((16, 16, 3), 120, np.uint8)

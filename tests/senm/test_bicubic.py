@@ -1,14 +1,14 @@
 """The x4 reduction against published vectors and closed forms."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from senm.data.formats import bicubic
 from senm.support.errors import UsageError
+from tests import DATA
 
-VECTORS = np.load(Path(__file__).parents[1] / "data" / "bicubic_vectors.npz")
+VECTORS = np.load(DATA / "bicubic_vectors.npz")
 
 
 def test_rounding_after_each_axis_gives_the_published_bytes():

@@ -62,7 +62,7 @@ def test_settings_that_no_network_can_be_trained_with_are_refused(
 ])
 def test_the_smallest_settings_make_a_step(settings: Settings, change: dict) -> None:
     from senm.training.train import Training
-    from tests.senm.test_train import domains
+    from tests.senm.training.test_train import domains
 
     logged = Training(settings.but(**change), domains(), seed=0).run_step()
     assert logged["paired/rec_y"] > 0

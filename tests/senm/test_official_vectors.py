@@ -2,7 +2,6 @@
 
 import json
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,8 @@ import torch
 from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
+from tests import DATA
 
-DATA = Path(__file__).parents[1] / "data"
 LAYOUTS = json.loads((DATA / "official_layouts.json").read_text())
 SEMI, FULL = "test semi_supervised nf=8 nls=[1,2] zn_dim=4", "test fully_paired nf=8 nls=[1,1]"
 TOLERANCE = 1e-6

@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-FOLDER = Path(os.environ.get("SENM_VECTORS") or Path(__file__).parents[2] / "data" / "systems")
+from tests import DATA
+
+FOLDER = Path(os.environ.get("SENM_VECTORS") or DATA / "systems")
 EXACT, SINGLE = 1e-9, 1e-4
 """Largest difference over the array's largest value: float64 arrays, and arrays of float32 runs."""
 

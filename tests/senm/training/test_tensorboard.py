@@ -12,7 +12,7 @@ from senm.config import PAIRED_SMOKE
 from senm.support.errors import MachineError
 from senm.training.tensorboard import VARIABLE, Writer, observer
 from senm.training.train import Training
-from tests.senm.test_train import TINY, domains, same
+from tests.senm.training.test_train import TINY, domains, same
 
 
 @pytest.fixture

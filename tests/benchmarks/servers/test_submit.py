@@ -14,8 +14,7 @@ from benchmarks.servers import files as submit
 from senm.data.pool import ArrayImages
 from senm.support.errors import DataError
 from senm.support.seeding import rng
-
-DATA = Path(__file__).parents[1] / "data"
+from tests import DATA
 
 
 def blocks(count: int, side: int = 8) -> np.ndarray:

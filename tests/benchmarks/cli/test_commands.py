@@ -20,9 +20,9 @@ from benchmarks.core.options import Options
 from benchmarks.core.record import Cell, TableResult
 from benchmarks.run import main
 from benchmarks.running.runner import Outcome
+from tests import ROOT
 from tests.benchmarks.tiny import write_tiny
 
-ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, str, str]]
 
 

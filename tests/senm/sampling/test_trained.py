@@ -16,9 +16,8 @@ from senm.config import PAIRED_SMOKE, SMOKE
 from senm.data.levelled import levelled
 from senm.sampling.trained import Trained
 from senm.support.errors import CheckpointError, DataError, MachineError, UsageError
-
-from .test_model import awake
-from .test_train import domains
+from tests.senm.test_model import awake
+from tests.senm.training.test_train import domains
 
 TINY = SMOKE.but(train={"iterations": 2}, level="measured")
 

@@ -18,9 +18,8 @@ from senm.data.images import write_png
 from senm.data.prepared import PreparedData
 from senm.support.errors import DataError
 from senm.support.progress import NullProgress
+from tests import ROOT
 from tests.benchmarks.tiny import noisy, photograph, write_tiny
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

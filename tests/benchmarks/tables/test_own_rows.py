@@ -14,9 +14,8 @@ import baselines
 from benchmarks.planning.extra_rows import slug
 from benchmarks.run import main
 from senm.data.images import write_png
+from tests import ROOT
 from tests.benchmarks.tiny import noisy, write_tiny
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

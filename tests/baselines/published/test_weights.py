@@ -97,7 +97,7 @@ def test_a_published_start_is_what_a_training_goes_on_from(tmp_path: Path) -> No
     from benchmarks.running.runner import Runner
     from benchmarks.running.steps import Bench
     from benchmarks.store.store import Store
-    from tests.benchmarks.test_plan import BIG, scale
+    from tests.benchmarks.planning.test_plan import BIG, scale
 
     settings = ESRGAN.default_settings("paper")
     published = ESRGAN.initialised(settings, 7).state_dict()

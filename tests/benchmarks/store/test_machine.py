@@ -16,9 +16,8 @@ import pytest
 
 from benchmarks.store.store import Store
 from senm.support.errors import MachineError
-from tests.benchmarks.test_store import FakeStep, fill
-
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+from tests.benchmarks.store.test_store import FakeStep, fill
 
 
 @pytest.fixture
@@ -113,7 +112,7 @@ def test_a_missing_permission_elsewhere_is_not_blamed_on_the_store(tmp_path: Pat
 WORKER = """
 import sys, time, pathlib
 from benchmarks.store.store import Store
-from tests.benchmarks.test_store import FakeStep
+from tests.benchmarks.store.test_store import FakeStep
 root, seconds, journal = pathlib.Path(sys.argv[1]), float(sys.argv[2]), pathlib.Path(sys.argv[3])
 def work(folder):
     with journal.open("a") as file:

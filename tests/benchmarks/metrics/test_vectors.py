@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +12,8 @@ import pytest
 from benchmarks.metrics import METRICS, get
 from benchmarks.metrics.distribution import png_grey
 from senm.support.errors import DataError, UsageError
+from tests import DATA
 
-DATA = Path(__file__).parents[1] / "data"
 VECTORS = {v["id"]: v for v in json.loads((DATA / "metric_vectors.json").read_text())["vectors"]}
 FLOATS = {"psnr_float_clamped", "psnr_naf_as_shipped", "psnr_senm_quantise", "ssim_3d_float_clamped"}
 FLOATS |= {"ssim_naf_as_shipped", "ssim_skimage_float_range1", "ssim_skimage_float_range2"}

@@ -14,8 +14,8 @@ from benchmarks.metrics import METRICS, Unavailable, fid, lpips
 from benchmarks.metrics.random_features import WINDOW, random_features
 from benchmarks.metrics.weights import PUBLISHED, check
 from senm.support.errors import CheckpointError, DataError, MachineError
+from tests import DATA
 
-DATA = Path(__file__).parents[1] / "data"
 VECTORS = {v["id"]: v for v in json.loads((DATA / "metric_vectors.json").read_text())["vectors"]}
 
 

@@ -13,8 +13,7 @@ from senm.losses import Critic, Draws, relativistic
 from senm.support.errors import MachineError, SettingsError, UsageError
 from senm.training.distributed import Ranks, WholeBatchNorm, launch, piece, whole_relativistic
 from senm.training.train import LOG, STATE, Training
-
-from .test_train import domains, log_of, weights
+from tests.senm.training.test_train import domains, log_of, weights
 
 TRAIN = {"iterations": 4, "batch": 5, "crop": 24, "milestones": (3,), "checkpoint_every": 2, "log_every": 1}
 ODD = {"iterations": 2, "batch": 2, "crop": 24, "log_every": 1, "domain_weights": (1.0, 3.0, 1.0)}

@@ -14,9 +14,8 @@ from senm.training import compiled
 from senm.training.compiled import arithmetic, compiler_error, training_pass
 from senm.training.graphs import GraphedPass
 from senm.training.train import Training
-
-from .test_model import SMALL
-from .test_train import TINY, domains, same
+from tests.senm.test_model import SMALL
+from tests.senm.training.test_train import TINY, domains, same
 
 PAIRED_TINY = PAIRED_SMOKE.but(train=TINY.train)
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from senm.data.formats import sidd, splits
 from senm.data.formats.sidd_blocks import BlockShape
 from senm.data.prepared import PreparedData
 from senm.support.errors import DataError, UsageError
+from tests import ROOT
 from tests import fixtures_official as fx
 
 SIZES = sidd.SiddSizes(pairs=6, blocks=BlockShape(2, 4, 32))
@@ -136,7 +136,7 @@ def test_split_check_notices_a_shared_pair():
 
 CHILD = """
 import sys
-from tests.senm.test_sidd import CUTTING, SIZES
+from tests.senm.data.formats.test_sidd import CUTTING, SIZES
 from senm.data.formats import sidd
 if __name__ == "__main__":
     sidd.prepare(sys.argv[1], sys.argv[2], cutting=CUTTING, sizes=SIZES, workers=int(sys.argv[3]))
@@ -148,7 +148,7 @@ def test_killed_ten_times_the_result_is_the_same_byte_for_byte(tree, prepared, t
     script = tmp_path / "child.py"
     script.write_text(CHILD.replace("if __name__", SLOW + "if __name__"))
     out = tmp_path / "work" / "sidd"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     rng, kills = np.random.default_rng(5), 0
     while kills < 10 and not out.exists():
         workers = 2 if kills in (3, 7) else 1
