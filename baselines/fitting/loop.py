@@ -102,7 +102,7 @@ def run_loop(
     """
     state_path, log_path = workdir / STATE, workdir / LOG
     with ExitStack() as open_now:
-        open_now.enter_context(only_one(workdir))
+        open_now.enter_context(only_one(workdir / "lock", f"training in {workdir}"))
         done, window = _resume(state_path, parts, identity)
         _cut_log(log_path, done)
         saved_at = time.monotonic()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.data.published import FILES, PAGES, Published
 from senm.support.errors import DataError, MachineError, UsageError
-from senm.support.files import writing_failed
+from senm.support.files import only_one, writing_failed
 from senm.support.progress import NullProgress, Progress
 
 BLOCK = 1 << 16
@@ -135,24 +132,6 @@ def _validator(answer: Any) -> str:
     return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
 
 
-@contextmanager
-def only_one(lock: Path, otherwise: str) -> Iterator[None]:
-    """Hold a lock file for the block; it is freed by the system if the process dies.
-
-    Raises:
-        MachineError: another process holds it.
-    """
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MachineError(otherwise, "one process a file", "wait for it") from error
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-
-
 def fetch(published: Published, into: Path, progress: Progress | None = None, *, attempts: int = 5, pause: float = 1.0,
           timeout: float = 30.0) -> Path:
     """The file in folder `into`, downloaded unless it is there already with the right checksum.
@@ -169,9 +148,12 @@ def fetch(published: Published, into: Path, progress: Progress | None = None, *,
                         timeout)
     try:
         into.mkdir(parents=True, exist_ok=True)
-        with only_one(into / f".{published.name}.lock", f"{target} is being downloaded by another process"):
-            pooch.retrieve(published.url, published.hash, fname=published.name, path=into,
-                           downloader=resuming)
+        lock = into / f".{published.name}.lock"
+        with only_one(lock, f"downloading {target}"):
+            try:
+                pooch.retrieve(published.url, published.hash, fname=published.name, path=into, downloader=resuming)
+            finally:
+                lock.unlink(missing_ok=True)
     except OSError as error:
         raise writing_failed(target, error) from error
     except ValueError as error:  # how pooch reports a checksum

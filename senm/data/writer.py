@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +17,8 @@ import numpy as np
 from senm.data.manifest import FILE_NAME, Manifest, Pool, Source, StoredFile, file_sha256, is_prepared
 from senm.data.pool import ragged_offsets
 from senm.data.prepared import PreparedData
-from senm.support.errors import DataError, MachineError, UsageError
-from senm.support.files import write_bytes, writing_failed
+from senm.support.errors import DataError, UsageError
+from senm.support.files import only_one, write_bytes, writing_failed
 from senm.support.progress import NullProgress, Progress
 
 Size = tuple[int, int]
@@ -90,13 +90,8 @@ class PreparedWriter:
 
     def _begin(self) -> None:
         self.partial.mkdir(exist_ok=True)
-        self._lock = (self.partial / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise MachineError(f"another process is preparing {self.out}", "one process a folder",
-                               "wait for it, or choose another --out") from error
+        self._lock = ExitStack()
+        self._lock.enter_context(only_one(self.partial / "lock", f"preparing {self.out}"))
         text = json.dumps({"name": self.name, "plan": self.plan}, sort_keys=True)
         plan = self.partial / "plan.json"
         if not (self.resume and plan.is_file() and plan.read_text(encoding="utf-8") == text):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from senm.support.errors import MachineError
 
@@ -71,16 +72,20 @@ def writable(folder: Path) -> Path:
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Make the folder of a training and hold its lock, which the kernel drops with the process.
+def only_one(lock: Path, doing: str) -> Iterator[None]:
+    """Hold a lock file, whose folder is made, for the block; the kernel drops the lock with the process.
+
+    Args:
+        lock: the file.
+        doing: what the block does and where, for the message: "training in runs/a".
 
     Raises:
         MachineError: another process holds it, or the folder cannot be written.
     """
-    with (writable(folder) / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MachineError(f"another process is training in {folder}", "one process a folder",
-                               "wait for it, or choose another folder") from None
-        yield
+    writable(lock.parent)
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout:
+        raise MachineError(f"another process is {doing}", "one process a folder",
+                           "wait for it, or choose another folder") from None

@@ -281,7 +281,7 @@ class Training:
         """
         first = self.ranks.rank == 0
         progress = progress if progress and first else NullProgress()
-        with only_one(workdir) if first else nullcontext():
+        with only_one(workdir / "lock", f"training in {workdir}") if first else nullcontext():
             saved = self.ranks.from_first(load_state(workdir / STATE) if first else None)
             if saved is not None:
                 self.load(saved, workdir / STATE)

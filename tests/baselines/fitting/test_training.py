@@ -99,7 +99,7 @@ def test_other_weights_to_start_from_are_another_training(tmp_path: Path) -> Non
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
-    with only_one(tmp_path), pytest.raises(MachineError, match="another process is training"):
+    with only_one(tmp_path / "lock", "here"), pytest.raises(MachineError, match="another process is training"):
         run(tmp_path, TINY)
 
 

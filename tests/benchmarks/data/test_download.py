@@ -168,7 +168,7 @@ def test_full_disk_and_second_process_are_foreseen(server, tmp_path, monkeypatch
     with pytest.raises(MachineError, match="GB are free"):
         fetch(server, tmp_path)
     monkeypatch.undo()
-    with download.only_one(tmp_path / ".x.zip.lock", ""), pytest.raises(MachineError, match="another process"):
+    with download.only_one(tmp_path / ".x.zip.lock", "here"), pytest.raises(MachineError, match="another process"):
         fetch(server, tmp_path)
 
 

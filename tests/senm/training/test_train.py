@@ -76,7 +76,7 @@ def test_a_finished_training_goes_on_to_more_iterations_as_if_never_stopped(tmp_
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
-    with only_one(tmp_path), pytest.raises(MachineError, match="another process is training"):
+    with only_one(tmp_path / "lock", "here"), pytest.raises(MachineError, match="another process is training"):
         Training(TINY, domains(), seed=3).run(tmp_path)
 
 
