@@ -32,7 +32,8 @@ def _options(
     scale: Scale = "short",
     data: DataSets = ["embedded"],  # noqa: B006
     row: Annotated[str, typer.Option("--rows", help="Row ids, separated by commas; see `list`.")] = "",
-    seed: Annotated[str, typer.Option("--seeds", help="Replicates: 0, 0-2 or 0,3,5.")] = "0",
+    seed: Annotated[str, typer.Option(
+        "--seeds", help="Replicates: 0, 0-2 or 0,3,5. Without it: 0, and those with released networks.")] = "",
     train: Annotated[
         bool, typer.Option("--train", help="Train the rows that have no released checkpoints, too.")
     ] = False,
@@ -59,7 +60,7 @@ def _options(
         scale,
         tuple(data),
         rows(row),
-        seeds(seed),
+        seeds(seed) if seed else (),
         train,
         retrain,
         device,

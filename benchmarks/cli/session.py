@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from benchmarks.store.store import Store
     from senm.support.progress import Progress
 
+REPLICATES = (0, 1, 2)
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -129,9 +131,19 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
                 else datasets.foresee(source, size.name, spec.task, store)
             )
         planner = Planner(loaded[place], size, fd, released, weights, starts)
-        planned = planner.table(spec, rows[spec.id], options.seeds)
+        wanted = options.seeds or (REPLICATES if released else REPLICATES[:1])
+        planned = planner.table(spec, rows[spec.id], wanted)
+        if not options.seeds:
+            planned = ready_replicates(planned)
         plans.append(planned if options.train or options.rows or options.retrain else answers_first(planned, store))
-    return Prepared(Plan(tuple(plans), size, options.seeds), store, fd, skipped)
+    seeds = options.seeds or tuple(sorted({row.seed for each in plans for row in each.rows} or {0}))
+    return Prepared(Plan(tuple(plans), size, seeds), store, fd, skipped)
+
+
+def ready_replicates(planned: TablePlan) -> TablePlan:
+    """The first replicate of every row, and of its others those that cost no training: what runs without `--seeds`."""
+    ready = [row for row in planned.rows if row.seed == REPLICATES[0] or row.filled == "released checkpoint"]
+    return replace(planned, rows=tuple(ready))
 
 
 def answers_first(planned: TablePlan, store: Store) -> TablePlan:
@@ -233,7 +245,7 @@ def report(
 
     folder = folder_of(planned.spec.id, planned.data.name, ready.plan.scale, options)
     scores = known_scores(planned.spec.id, planned.data.name, options.scale)
-    given = Assembly(planned, ready.plan.scale, options.seeds, ready.store, outcome, scores, ready.fd)
+    given = Assembly(planned, ready.plan.scale, ready.plan.seeds, ready.store, outcome, scores, ready.fd)
     result = attach(assemble(given, provenance), given, folder)  # type: ignore[arg-type]
     return result, list(write_all(result, folder).values())
 

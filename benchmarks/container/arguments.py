@@ -68,7 +68,8 @@ def inside(names: Sequence[str], options: Options, environ: Mapping[str, str] = 
         raise UsageError(f"--container --device {device} without --gpus", "GPUs to hand on", "add --gpus all")
     found = Inside()
     found.arguments = [*names, "--scale", options.scale, "--device", device]
-    found.arguments += ["--seeds", ",".join(map(str, options.seeds))]
+    if options.seeds:
+        found.arguments += ["--seeds", ",".join(map(str, options.seeds))]
     for number, text in enumerate(options.data):
         found.arguments += ["--data", _data(text, number, found)]
     if options.rows:
