@@ -49,7 +49,7 @@ def made_up(count: int = 16, side: int = 256, factor: int = 1) -> Domains:
 def measure_noise(system: str, scale: str, device: str, iterations: tuple[int, int], progress: Progress) -> list[Rate]:
     """Training iterations and generated images a second of a noise model."""
     import baselines
-    from benchmarks.planning.plan import iterations as count
+    from benchmarks.planning.making import iterations as count
 
     model = baselines.get(system)
     domains = made_up()
@@ -80,7 +80,7 @@ def measure_restorer(
 ) -> list[Rate]:
     """Training iterations and restored images a second of a restorer."""
     import baselines
-    from benchmarks.planning.plan import iterations as count
+    from benchmarks.planning.making import iterations as count
 
     restorer = baselines.get(system)
     factor = int(restorer.capabilities.factor)

@@ -12,7 +12,8 @@ from benchmarks.cli.session import command
 from benchmarks.core.scale import scale
 from benchmarks.core.step import Step
 from benchmarks.data.datasets import OFFICIAL_COUNTS, Data
-from benchmarks.planning.plan import Plan, Planner, iterations, settings_of
+from benchmarks.planning.making import iterations, settings_of
+from benchmarks.planning.plan import Plan, Planner
 from benchmarks.profiling.throughput import shortened, write
 from benchmarks.running.estimate import Estimate, Rate, Throughput
 from benchmarks.store.store import Store

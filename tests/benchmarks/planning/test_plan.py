@@ -17,7 +17,8 @@ from benchmarks.data.datasets import ROLES, Data, fits, parse
 from benchmarks.judging.assemble import _row
 from benchmarks.metrics import chosen
 from benchmarks.planning.deviations import deviations
-from benchmarks.planning.plan import Plan, Planner, RowPlan, limited, settings_of
+from benchmarks.planning.making import limited, settings_of
+from benchmarks.planning.plan import Plan, Planner, RowPlan
 from benchmarks.tables import NAMES, Mix, RowSpec, table
 from senm.support.errors import SettingsError, UsageError
 from senm.support.progress import NullProgress
