@@ -49,14 +49,15 @@ def settings_of(scale: Scale) -> DANetSettings:
         return settings
     short = settings.but(
         network={"width": 6, "critic_width": 8},
-        training={"steps": 3_600, "batch": 2, "crop": 64, "lr": 1e-3, "critic_lr": 1e-3, "generator_weight": 100.0,
-                  "milestones": (2_400, 3_000, 3_300), "log_every": 60, "checkpoint_every": 300},
+        training={"steps": 7_200, "batch": 2, "crop": 64, "lr": 1e-3, "critic_lr": 1e-3, "generator_lr": 2e-4,
+                  "milestones": (4_800, 6_000, 6_600), "log_every": 60, "checkpoint_every": 300},
     )
     if scale == "short":
         return short
     return short.but(
         network={"width": 4, "critic_width": 4},
-        training={"steps": 30, "crop": 32, "milestones": (20,), "log_every": 6, "checkpoint_every": 15},
+        training={"steps": 30, "crop": 32, "generator_lr": 1e-4, "generator_weight": 100.0, "milestones": (20,),
+                  "log_every": 6, "checkpoint_every": 15},
     )
 
 

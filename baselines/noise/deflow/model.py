@@ -161,7 +161,7 @@ def smaller(settings: DeFlowSettings, scale: Scale) -> DeFlowSettings:
     short = settings.but(
         network={"width": 12, "growth": 8, "blocks": 2, "stacked": (0, 1), "steps": 3, "hidden": 12,
                  "shift_start": 0.1},
-        training={"steps": 1_200, "batch": 8, "crop": 48, "lr": 1e-3, "matching": matching, "log_every": 50,
+        training={"steps": 6_000, "batch": 8, "crop": 48, "lr": 1e-3, "matching": matching, "log_every": 50,
                   "checkpoint_every": 250},
     )
     if scale == "short":

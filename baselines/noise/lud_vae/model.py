@@ -131,13 +131,13 @@ class LUDVAE:
 
 
 def scaled(paper: LUDVAESettings, scale: Scale) -> LUDVAESettings:
-    """A published configuration at another scale. The divergence then gets its weight over half of the steps."""
+    """A published configuration at another scale. The divergence then gets its weight sooner."""
     if scale == "paper":
         return paper
     short = paper.but(
         network={"width": 16},
-        training={"steps": 3_000, "batch": 4, "crop": 32, "lr": 2e-3, "milestones": (1_500, 2_200, 2_700),
-                  "kl_rise": 1_500, "log_every": 50, "checkpoint_every": 250},
+        training={"steps": 15_000, "batch": 4, "crop": 32, "lr": 2e-3, "milestones": (9_000, 12_000, 14_000),
+                  "kl_rise": 2_000, "log_every": 50, "checkpoint_every": 250},
     )
     if scale == "short":
         return short
