@@ -34,10 +34,11 @@ class Health:
         found = []
         if self.collapsed_layers:
             layers = ", ".join(map(str, self.collapsed_layers))
-            found.append(f"posterior collapse: zn of layers {layers} carries nothing (KL below {COLLAPSED:g})")
+            word = "layer" if len(self.collapsed_layers) == 1 else "layers"
+            found.append(f"posterior collapse: zn of {word} {layers} carries nothing (KL below {COLLAPSED:g})")
         if self.skipped:
             why = f", last for {self.nonfinite[-1]}" if self.nonfinite else ""
-            found.append(f"{self.skipped} steps were skipped{why}")
+            found.append(f"{self.skipped} {'step was' if self.skipped == 1 else 'steps were'} skipped{why}")
         if self.setbacks:
             times = "once" if self.setbacks == 1 else f"{self.setbacks} times"
             found.append(f"the network blew up {times} and went on from a saved state at half the learning rate")
