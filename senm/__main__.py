@@ -15,6 +15,7 @@ from senm.sampling.memory import keep_freed_memory
 from senm.support.errors import MachineError, SenmError, UsageError, unknown
 from senm.support.progress import terminate_as_interrupt
 
+INTERRUPTED = 130
 COMMANDS = ("train", "sample", "denoise")
 SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 """What the operating system refuses for want of space or permission, which a sentence says as well as a traceback."""
@@ -176,21 +177,19 @@ def denoise(
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; errors of the user's end in one sentence and the error's exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        words = sys.argv[1:] if arguments is None else arguments
         if words and not words[0].startswith("-") and words[0] not in COMMANDS:
             raise unknown("command", words[0], COMMANDS)
-        app(words, standalone_mode=False)
-        return 0
+        code = app(words, standalone_mode=False)  # which returns the code where the command line ends early
+        return interrupted(words) if code == INTERRUPTED else int(code or 0)
     except SenmError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except (typer.Exit, SystemExit) as leave:
         return int(getattr(leave, "exit_code", getattr(leave, "code", 0)) or 0)
-    except typer.Abort:
-        return interrupted()
-    except KeyboardInterrupt:
-        return interrupted()
+    except (typer.Abort, KeyboardInterrupt):
+        return interrupted(words)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -211,10 +210,12 @@ def refused(error: OSError) -> MachineError:
                         if full else "choose a place that this user can read and write")
 
 
-def interrupted() -> int:
-    """What Ctrl-C ends with."""
-    print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-    return 130
+def interrupted(words: list[str]) -> int:
+    """What Ctrl-C and SIGTERM end with."""
+    where = {"train": " from the last saved step", "sample": " with the images that are left",
+             "denoise": " with the images that are left"}.get(words[0] if words else "", "")
+    print(f"stopped; the same command goes on{where}", file=sys.stderr)
+    return INTERRUPTED
 
 
 def program() -> int:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from senm.checkpoint import load_state, save_state
+from senm.checkpoint import load_state
 from senm.config import NoiseModelSettings, PairedModelSettings, TrainSettings
 from senm.data.digest import content
 from senm.data.domains import Batch, Domains, DomainSampler
@@ -32,12 +32,12 @@ from senm.support import seeding
 from senm.support.errors import CheckpointError, MachineError, TrainingError
 from senm.support.files import only_one
 from senm.support.progress import NullProgress, Progress
+from senm.support.stopping import noted_interrupts
 from senm.training.compiled import arithmetic, training_pass
 from senm.training.distributed import Ranks, WholeBatchNorm, piece, whole_relativistic
 from senm.training.health import COLLAPSED, MOST_SETBACKS, Health
 from senm.training.perceptual import Perceptual
-
-STATE, LOG = "state.pt", "log.jsonl"
+from senm.training.states import LOG, STATE, STOPPED, States, newest, trim_log
 
 
 class Training:
@@ -278,13 +278,14 @@ class Training:
             CheckpointError: `workdir` holds the state of another training.
             MachineError: another process trains in `workdir`, or it cannot be written.
             TrainingError: the network blew up too often, or before a state was saved.
+            KeyboardInterrupt: Ctrl-C, after the step and its state; the same call goes on from there.
         """
         first = self.ranks.rank == 0
         progress = progress if progress and first else NullProgress()
         with only_one(workdir / "lock", f"training in {workdir}") if first else nullcontext():
-            saved = self.ranks.from_first(load_state(workdir / STATE) if first else None)
+            saved, path = self.ranks.from_first(newest(workdir) if first else None)
             if saved is not None:
-                self.load(saved, workdir / STATE)
+                self.load(saved, path)
             if first:
                 trim_log(workdir / LOG, self.step)
             self.run_steps(workdir, progress, observe)
@@ -296,8 +297,9 @@ class Training:
     def run_steps(self, workdir: Path, progress: Progress, observe: Callable[[Training, dict[str, float]], None] | None
                   ) -> None:
         """The steps that are left, logged and saved by the first process."""
-        first, t = self.ranks.rank == 0, self.settings.train
-        with progress.task("training the noise model", t.iterations) as task:
+        first, t, states = self.ranks.rank == 0, self.settings.train, States(workdir)
+        with (progress.task("training the noise model", t.iterations) as task,
+              noted_interrupts(not self.ranks.several) as stop):
             task.advance(self.step)
             started = time.monotonic()
             while self.step < t.iterations:
@@ -320,7 +322,12 @@ class Training:
                 if self.step % t.checkpoint_every == 0 or self.step == t.iterations:
                     self.check_collapse(logged)
                     if first and (not self.health.skipped_in_a_row or self.step == t.iterations):
-                        save_state(workdir / STATE, self.state())
+                        states.keep(self.state())
+                if first and self.step < t.iterations and (stop.asked or states.due):
+                    states.note(self.state())
+                if stop.asked and self.step < t.iterations:
+                    progress.say(f"stopped after step {self.step} of {t.iterations}; its state is saved")
+                    raise KeyboardInterrupt
 
     def go_back(self, workdir: Path, error: TrainingError) -> None:
         """Take up the last saved state again, with half the learning rate from there on.
@@ -337,6 +344,7 @@ class Training:
         self.load(saved, workdir / STATE)
         self.health.setbacks = setbacks
         if first:
+            (workdir / STOPPED).unlink(missing_ok=True)
             trim_log(workdir / LOG, self.step)
 
     def check_collapse(self, logged: dict[str, float]) -> None:
@@ -379,11 +387,3 @@ def split(batch: Batch, draws: Draws, parts: int) -> list[tuple[Batch, Draws]]:
     shares = [np.array_split(np.arange(n), parts) for n in (batch.paired, batch.source, batch.target)]
     pieces = [piece(batch, draws, *(index.tolist() for index in of_part)) for of_part in zip(*shares, strict=True)]
     return [found for found in pieces if len(found[0])]
-
-
-def trim_log(path: Path, step: int) -> None:
-    """Drop logged lines from `step` on, so that a resumed log has each step once."""
-    if path.is_file():
-        whole = [line for line in path.read_text().splitlines() if line.endswith("}")]
-        lines = [line for line in whole if json.loads(line)["step"] < step]
-        path.write_text("".join(line + "\n" for line in lines))
