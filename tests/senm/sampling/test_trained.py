@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 import senm
-from senm.__main__ import changes, main
+from senm.__main__ import main
+from senm.cli.options import changes
 from senm.config import PAIRED_SMOKE, SMOKE
 from senm.data.levelled import levelled
 from senm.sampling.trained import Trained
