@@ -95,7 +95,8 @@ class Trained:
         found = measured_levels(domains.paired)
         if net is not None and settings.level == "predicted" and len(domains.target) and len(domains.paired):
             found = predicted_levels(net, domains.target, settings.train.crop, done.device)
-        trained = cls(done.model, settings, found, net, dict(vars(done.health)))
+        health = {name: value for name, value in vars(done.health).items() if value is not None}
+        trained = cls(done.model, done.settings, found, net, health)
         trained.fit_afterwards(domains.paired, seed, progress or NullProgress())
         return trained
 

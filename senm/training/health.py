@@ -20,6 +20,8 @@ class Health:
         micro_batches: parts that a batch was computed in for want of GPU memory.
         collapsed_layers: layers whose degradation latent carries nothing.
         setbacks: how often the training blew up and was taken up again.
+        kl_weight: the weight of the KL part that was found from the noise of the pairs; None where it was given.
+        typical_norm: running mean of the gradient norm, where clipping follows it.
     """
 
     skipped: int = 0
@@ -28,6 +30,8 @@ class Health:
     micro_batches: int = 1
     collapsed_layers: list[int] = field(default_factory=list)
     setbacks: int = 0
+    kl_weight: float | None = None
+    typical_norm: float | None = None
 
     def alarms(self) -> list[str]:
         """What a user should know of a finished training, a sentence each."""

@@ -37,6 +37,7 @@ from senm.training.compiled import arithmetic, training_pass
 from senm.training.distributed import Ranks, WholeBatchNorm, piece, whole_relativistic
 from senm.training.health import COLLAPSED, MOST_SETBACKS, Health
 from senm.training.perceptual import Perceptual
+from senm.training.scales import clip_bound, kl_weight, note_norm
 from senm.training.states import LOG, STATE, STOPPED, States, newest, trim_log
 
 
@@ -59,6 +60,10 @@ class Training:
     def __init__(self, settings: NoiseModelSettings | PairedModelSettings, domains: Domains, *, seed: int,
                  device: str = "cpu", fabric: Any = None) -> None:
         self.ranks = Ranks(fabric)
+        self.health = Health()
+        if settings.loss.kl_weight == "noise":
+            self.health.kl_weight = kl_weight(settings, domains.paired)
+            settings = settings.but(loss={"kl_weight": self.health.kl_weight})
         self.settings, self.seed = settings, seed
         self.device = torch.device(device) if fabric is None else fabric.device
         t, s = settings.train, settings.loss
@@ -80,7 +85,7 @@ class Training:
         self.perceptual = Perceptual(s.lpips_range == "minus_one_one").to(self.device) if s.lpips_weight else None
         self.optimiser = torch.optim.Adam([*self.model.parameters(), *self.level_net.parameters()], lr=t.lr, fused=True)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=t.lr, fused=True)
-        self.step, self.health = 0, Health()
+        self.step = 0
         self.forward: Callable[..., Any] = training_pass(self.model) if t.compile else self.model
 
     def draws(self, batch: Batch, step: int) -> Draws:
@@ -154,12 +159,12 @@ class Training:
         generator = (p for group in self.optimiser.param_groups for p in group["params"])
         logged = self.ranks.gather(generator, logged, logged_names(self.model.settings.layers))
         self.critic.requires_grad_(True)
-        bound = t.clip_norm if t.clip_norm is not None else math.inf
-        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), bound))
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), clip_bound(t, self.health)))
         limit = t.skip_norm if t.skip_norm is not None else math.inf
         if math.isfinite(norm) and norm < limit:
             self.optimiser.step()
             self.health.skipped_in_a_row = 0
+            note_norm(t, self.health, norm)
         else:
             self.skip(logged, norm)
         if self.settings.loss.gan_weight and pairs_of_y:
@@ -286,6 +291,8 @@ class Training:
             saved, path = self.ranks.from_first(newest(workdir) if first else None)
             if saved is not None:
                 self.load(saved, path)
+            if self.health.kl_weight is not None:
+                progress.say(f"loss.kl_weight from the noise of the pairs: {self.health.kl_weight:.3g}")
             if first:
                 trim_log(workdir / LOG, self.step)
             self.run_steps(workdir, progress, observe)
