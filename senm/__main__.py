@@ -1,4 +1,4 @@
-"""`python -m senm train | sample | denoise`: SeNM-VAE on one's own photographs."""
+"""`python -m senm train | sample | denoise | models | export`: SeNM-VAE on one's own photographs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from senm.cli.models import export, models
 from senm.cli.options import Device, Model, Out, Seed, Tile
 from senm.cli.train import train
 from senm.sampling.memory import keep_freed_memory
@@ -18,7 +19,7 @@ from senm.support.errors import MachineError, SenmError, unknown
 from senm.support.progress import terminate_as_interrupt
 
 INTERRUPTED = 130
-COMMANDS = ("train", "sample", "denoise")
+COMMANDS = ("train", "sample", "denoise", "models", "export")
 SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 """What the operating system refuses for want of space or permission, which a sentence says as well as a traceback."""
 app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False,
@@ -27,7 +28,8 @@ app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_e
                          "Exit codes: 0 done, 2 wrong use, 3 broken data or checkpoint, 4 something the machine lacks, "
                          "5 a training that cannot go on, 130 interrupted.")
 
-app.command()(train)
+for command in (train, models, export):
+    app.command()(command)
 
 
 @app.command()

@@ -364,6 +364,19 @@ def preset(name: str) -> NoiseModelSettings:
     return PRESETS[name]
 
 
+def of_length(settings: NoiseModelSettings | PairedModelSettings, iterations: int
+              ) -> NoiseModelSettings | PairedModelSettings:
+    """The settings with another number of steps, and milestones and annealing at the same shares of it.
+
+    >>> of_length(SHORT, 700).train.milestones
+    (450, 550, 620, 660, 685)
+    """
+    share = iterations / settings.train.iterations
+    milestones = tuple(max(1, round(step * share)) for step in settings.train.milestones)
+    anneal = round(settings.loss.anneal_steps * share)
+    return settings.but(train={"iterations": iterations, "milestones": milestones}, loss={"anneal_steps": anneal})
+
+
 def source_of(settings: Settings, path: str) -> str:
     """Where the value at a dotted path comes from, as its field says; empty where it says nothing."""
     *groups, name = path.split(".")

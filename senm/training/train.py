@@ -16,7 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +24,7 @@ from senm.config import NoiseModelSettings, PairedModelSettings, TrainSettings
 from senm.data.digest import content
 from senm.data.domains import Batch, Domains, DomainSampler
 from senm.level import LevelNet
-from senm.losses import TERM_NAMES, Critic, Draws, Terms, auxiliary_scale, paired_terms, relativistic, semi_terms
+from senm.losses import Critic, Draws, Terms, auxiliary_scale, paired_terms, relativistic, semi_terms
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
 from senm.support import seeding
@@ -34,10 +33,12 @@ from senm.support.files import only_one
 from senm.support.progress import NullProgress, Progress
 from senm.support.stopping import noted_interrupts
 from senm.training.compiled import arithmetic, training_pass
-from senm.training.distributed import Ranks, WholeBatchNorm, piece, whole_relativistic
+from senm.training.distributed import Ranks, WholeBatchNorm, whole_relativistic
 from senm.training.health import COLLAPSED, MOST_SETBACKS, Health
 from senm.training.perceptual import Perceptual
+from senm.training.rows import layer_rows, logged_names, split
 from senm.training.scales import clip_bound, kl_weight, note_norm
+from senm.training.start import Start
 from senm.training.states import LOG, STATE, STOPPED, States, newest, trim_log
 
 
@@ -51,6 +52,7 @@ class Training:
         device: a torch device.
         fabric: a launched Lightning Fabric; its processes share each batch and its device replaces `device`. Losses
             and weights are those of one process with the same batch, up to the rounding of sums.
+        start: networks to begin with; None draws the weights.
 
     Raises:
         DataError: no data, or images smaller than a crop.
@@ -58,7 +60,7 @@ class Training:
     """
 
     def __init__(self, settings: NoiseModelSettings | PairedModelSettings, domains: Domains, *, seed: int,
-                 device: str = "cpu", fabric: Any = None) -> None:
+                 device: str = "cpu", fabric: Any = None, start: Start | None = None) -> None:
         self.ranks = Ranks(fabric)
         self.health = Health()
         if settings.loss.kl_weight == "noise":
@@ -80,6 +82,10 @@ class Training:
                 self.model = PairedVAE(settings.network)
             self.level_net = LevelNet(s.level_filters)
             self.critic = Critic(s.critic_filters, WholeBatchNorm if self.ranks.several else nn.BatchNorm2d)
+        self.started = start.digest if start is not None else ""
+        if start is not None:
+            start.fits(settings)
+            start.give(self.model, self.level_net)
         for network in (self.model, self.level_net, self.critic):
             network.to(self.device)
         self.perceptual = Perceptual(s.lpips_range == "minus_one_one").to(self.device) if s.lpips_weight else None
@@ -249,7 +255,8 @@ class Training:
         del deciding["sampling"]
         for name in ("iterations", "log_every"):
             del deciding["train"][name]
-        return hashlib.sha256(json.dumps([deciding, self.seed, self.content]).encode()).hexdigest()
+        given = [self.started] if self.started else []
+        return hashlib.sha256(json.dumps([deciding, self.seed, self.content, *given]).encode()).hexdigest()
 
     def load(self, state: dict[str, Any], source: Path | str = "the saved state") -> None:
         """Take over a saved state; it may be of a shorter training, which is then continued.
@@ -375,22 +382,3 @@ class Training:
 def learning_rate(t: TrainSettings, step: int) -> float:
     """Adam's rate at a step counted from 0: halved from each milestone on."""
     return t.lr * 0.5 ** sum(step >= milestone for milestone in t.milestones)
-
-
-def logged_names(layers: int) -> list[str]:
-    """Names of all values that a step may log."""
-    return [*TERM_NAMES, *(f"{name}/layer{i}" for name in ("kl_zn", "kl_z") for i in range(layers))]
-
-
-def layer_rows(name: str, counts: dict[str, int]) -> int:
-    """How many rows the KL by layer of this name is a mean over."""
-    return counts["paired"] + (counts["target"] if name == "kl_zn" else 0)
-
-
-def split(batch: Batch, draws: Draws, parts: int) -> list[tuple[Batch, Draws]]:
-    """A batch and its draws in parts, each with its share of every domain; one part is the batch itself."""
-    if parts == 1:
-        return [(batch, draws)]
-    shares = [np.array_split(np.arange(n), parts) for n in (batch.paired, batch.source, batch.target)]
-    pieces = [piece(batch, draws, *(index.tolist() for index in of_part)) for of_part in zip(*shares, strict=True)]
-    return [found for found in pieces if len(found[0])]
