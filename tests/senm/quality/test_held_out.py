@@ -81,7 +81,7 @@ def test_nothing_is_fitted_on_pairs_kept_back(
         if leak is not None:
             leak(monkeypatch, senm.pairs_in(tmp_path / folder))
         assert main(["train", "--pairs", str(tmp_path / folder), "--out", str(tmp_path / f"{folder}-model"), "--preset",
-                     "smoke", "--set", "train.iterations=1", "--set", "train.batch=3"]) == 0
+                     "smoke", "--set", "train.iterations=2", "--set", "train.batch=3"]) == 0
         found.append([(tmp_path / f"{folder}-model" / name).read_bytes() for name in FITTED])
         monkeypatch.undo()
     differ = [name for name, one, other in zip(FITTED, *found, strict=True) if one != other]
