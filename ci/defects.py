@@ -34,8 +34,8 @@ DEFECTS = (
     Defect(
         "lambda off by 100",
         "senm/losses.py",
-        "s.kl_weight * s.lam *",
-        "s.kl_weight * 100 * s.lam *",
+        "kl_weight(s) * s.lam *",
+        "kl_weight(s) * 100 * s.lam *",
         "tests/senm/test_losses.py",
     ),
     Defect(

@@ -21,6 +21,13 @@ _WHERE = {"SeNMVAE": "senm.model", "PairedVAE": "senm.paired"} | dict.fromkeys(_
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("senm-bench")
+        except PackageNotFoundError:  # a source tree that is not installed
+            return "0+unknown"
     if name == "api":
         return importlib.import_module("senm.api")
     if name not in _WHERE:

@@ -25,7 +25,7 @@ Many = Picture | Sequence[Picture] | Images
 
 
 def load(folder: str | Path, device: str = "cpu") -> Trained:
-    """A trained noise model from its folder.
+    """A trained noise model from its folder, or a released one by its name, such as ``embedded-10``.
 
     Raises:
         CheckpointError: missing, broken or of another layout.

@@ -7,7 +7,7 @@ the printed numbers) and `paper`. `differences()` computes the list from the set
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -169,8 +169,8 @@ class LossSettings(Settings):
         json_schema_extra={"source": "code: one mean over the batch; paper eq. 10: Loss_p + Loss_s + Loss_t"},
     )
     lam: float = Field(1e-7, ge=0, description="lambda, the weight of KL_z beside KL_zn (figure 7)")
-    kl_weight: float = Field(
-        1e-2, ge=0, description="weight of the whole KL part",
+    kl_weight: Annotated[float, Field(ge=0)] | Literal["noise"] = Field(
+        1e-2, description="weight of the whole KL part; noise: the one at which 1 % of the pairs' noise is not coded",
         json_schema_extra={"source": "code: 1e-2; paper eq. 9: none, i.e. 1"},
     )
     anneal_steps: int = Field(10_000, ge=0, description="linear KL annealing over this many steps")
@@ -208,8 +208,8 @@ class TrainSettings(Settings):
     lr: float = Field(1e-4, gt=0, description="Adam learning rate of generator, level network and critic")
     milestones: tuple[int, ...] = Field((150_000, 225_000, 270_000, 285_000), description="steps that halve the rate")
     domain_weights: tuple[float, float, float] = Field((1.0, 1.0, 1.0), description="paired, source, target")
-    clip_norm: float | None = Field(
-        200.0, description="gradient norm of the generator is clipped here",
+    clip_norm: float | Literal["running"] | None = Field(
+        200.0, description="gradient norm of the generator is clipped here; running: at 4 times its running mean",
         json_schema_extra={"source": "code: 200; paper: none"},
     )
     skip_norm: float | None = Field(
@@ -362,6 +362,19 @@ def preset(name: str) -> NoiseModelSettings:
         raise SettingsError(f"unknown preset {name!r}", "one of " + ", ".join(PRESETS),
                             f"did you mean {guess!r}?" if guess else "")
     return PRESETS[name]
+
+
+def of_length(settings: NoiseModelSettings | PairedModelSettings, iterations: int
+              ) -> NoiseModelSettings | PairedModelSettings:
+    """The settings with another number of steps, and milestones and annealing at the same shares of it.
+
+    >>> of_length(SHORT, 700).train.milestones
+    (450, 550, 620, 660, 685)
+    """
+    share = iterations / settings.train.iterations
+    milestones = tuple(max(1, round(step * share)) for step in settings.train.milestones)
+    anneal = round(settings.loss.anneal_steps * share)
+    return settings.but(train={"iterations": iterations, "milestones": milestones}, loss={"anneal_steps": anneal})
 
 
 def source_of(settings: Settings, path: str) -> str:

@@ -53,6 +53,12 @@ class Terms:
         return torch.stack(list(self.values.values())).sum()
 
 
+def kl_weight(s: LossSettings) -> float:
+    """The weight of the KL part; a training has put a number in place of "noise"."""
+    assert not isinstance(s.kl_weight, str), "the noise of the pairs decides it: senm.training.scales.kl_weight"
+    return s.kl_weight
+
+
 def annealing(step: int, s: LossSettings) -> float:
     """Linear from 0 at step 0 to 1 at `anneal_steps`."""
     return min(step / s.anneal_steps, 1.0) if s.anneal_steps else 1.0
@@ -98,7 +104,7 @@ def semi_terms(
         crossed=s.paired_latent == "crossed",
     )
     ramp = annealing(step, s)
-    w_zn, w_z = s.kl_weight * ramp, s.kl_weight * s.lam * (ramp if s.anneal == "all" else 1.0)
+    w_zn, w_z = kl_weight(s) * ramp, kl_weight(s) * s.lam * (ramp if s.anneal == "all" else 1.0)
     crossed = s.paired_latent == "crossed"
     shapes = model.latent_shapes(*(y if len(y) else x).shape[2:])
     z_sizes = [model.settings.nf * h * w for h, w in shapes]
@@ -134,7 +140,7 @@ def paired_terms(model: PairedVAE, batch: Batch, draws: Draws, step: int, settin
     assert descent.kl_zn is not None
     terms.add("paired/rec_y", 1.0, errors(descent.image, batch.y, s).sum() / pairs)
     size = batch.x[0].numel()
-    terms.add("paired/kl_zn", s.kl_weight * annealing(step, s), descent.kl_zn.sum() / (pairs * size))
+    terms.add("paired/kl_zn", kl_weight(s) * annealing(step, s), descent.kl_zn.sum() / (pairs * size))
     terms.layers["kl_zn"] = descent.kl_zn.detach().mean(1) / size
     return terms
 

@@ -14,7 +14,7 @@ PACKAGE_FLOORS = {"senm": 1, "baselines": 2, "benchmarks": 3, "ci": 4}
 ROOM_FLOORS = {
     "senm.support": 0, "senm.config": 1, "senm.gaussians": 1, "senm.blocks": 2, "senm.checkpoint": 2, "senm.data": 3,
     "senm.level": 4, "senm.model": 5, "senm.paired": 6, "senm.losses": 7, "senm.training": 8, "senm.sampling": 9,
-    "senm.api": 10, "senm.__main__": 11,
+    "senm.quality": 10, "senm.api": 11, "senm.cli": 12, "senm.__main__": 13,
     "baselines.base": 1, "baselines.fitting": 2, "baselines.noise": 3, "baselines.restorers": 4,
     "baselines.super_resolution": 5, "baselines.published": 6,
     "benchmarks.core": 1, "benchmarks.metrics": 2, "benchmarks.store": 3, "benchmarks.tables": 3, "benchmarks.data": 4,

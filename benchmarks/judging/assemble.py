@@ -12,6 +12,7 @@ from benchmarks.core.scale import Scale
 from benchmarks.core.statistics import interval, mean_and_spread
 from benchmarks.planning.deviations import deviations
 from benchmarks.planning.plan import SERVER, RowPlan, TablePlan
+from benchmarks.running.health import health_notes, training_health
 from benchmarks.running.measure import RECORD
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def assemble(given: Assembly, provenance: Provenance) -> TableResult:
         columns=columns,
         cells=cells,
         deviations=deviations(given.plan, given.scale, _substitutes(spec.columns, columns)),
-        notes=(*spec.notes, *_notes(columns)),
+        notes=(*spec.notes, *_notes(columns), *_health(records, given)),
         provenance=provenance,
     )
     result = compare_table(result)
@@ -84,6 +85,18 @@ def _notes(columns: tuple[Column, ...]) -> list[str]:
         if column.metric in METRICS and (missing := METRICS[column.metric].missing()):
             lacking.append(f"{column.label} is not measured: {portable(missing)}.")
     return lacking
+
+
+def _health(records: Mapping[str, list[tuple[RowPlan, dict[str, EvaluationRecord]]]], given: Assembly) -> list[str]:
+    """What the trainings behind the numbers noted, the released ones too."""
+    found: list[tuple[str, str, int, Mapping[str, Any]]] = []
+    for planned, kinds in (each for of_row in records.values() for each in of_row):
+        row = planned.row.label + (f" ({planned.row.paired} pairs)" if planned.row.paired else "")
+        found += [(row, kind, planned.seed, record.health) for kind, record in kinds.items()]
+        noise = given.store.get(planned.fit) if planned.fit and "noise" not in kinds else None
+        if noise is not None:
+            found.append((row, "noise", planned.seed, {"training": training_health(noise)}))
+    return health_notes(found, len(given.seeds) > 1)
 
 
 def portable(text: str) -> str:

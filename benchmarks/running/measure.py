@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.core.record import EvaluationRecord, Measurement
-from benchmarks.running.steps import Bench, first, high, read_images, training_health
+from benchmarks.running.health import training_health
+from benchmarks.running.steps import Bench, first, high, read_images
 from senm.support.errors import DataError
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ step that measures, so that a change there does not ask for a new training.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.core.systems import get
+from benchmarks.running.health import keep_health, pass_health_on
 from senm.support.errors import DataError, TrainingError
 from senm.support.progress import NullProgress, Progress, Task
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from senm.data.pool import Images, Pairs
     from senm.data.prepared import PreparedData
 
-HEALTH = "health.json"
 CHUNK = 256  # images between two marks from which interrupted sampling goes on
 
 
@@ -67,7 +66,7 @@ def fit(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> N
     )
     trained.save(folder / "model")
     _keep_log(work, folder)
-    _keep_health(trained, folder)
+    keep_health(trained, folder)
 
 
 def sample(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
@@ -88,7 +87,7 @@ def sample(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -
         return iterator
 
     write_images(step, clean, draw, folder, bench)
-    _pass_health_on(inputs, folder)
+    pass_health_on(inputs, folder)
 
 
 def fit_restorer(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
@@ -107,7 +106,7 @@ def fit_restorer(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Be
     )
     trained.save(folder / "model")
     _keep_log(work, folder)
-    _keep_health(trained, folder)
+    keep_health(trained, folder)
 
 
 def training_data(step: Step, inputs: Mapping[str, Path], bench: Bench) -> Any:
@@ -158,7 +157,7 @@ def restore(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) 
         return iterator
 
     write_images(step, noisy, draw, folder, bench, network.capabilities.factor, exact)
-    _pass_health_on(inputs, folder)
+    pass_health_on(inputs, folder)
 
 
 def release(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
@@ -279,32 +278,6 @@ def read_images(folder: Path) -> Images:
 
 def _settings(system: Any, values: Mapping[str, Any]) -> Any:
     return type(system.default_settings("smoke")).model_validate(values)
-
-
-def training_health(model: Path) -> dict[str, Any]:
-    """What a training noted beside its log: skipped steps, terms that went non-finite, collapsed layers, micro-batches.
-
-    Args:
-        model: folder of a trained model's artefact, or of images made with it.
-    """
-    path = model / HEALTH
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
-
-
-def _keep_health(trained: Any, folder: Path) -> None:
-    found = dict(getattr(trained, "health", None) or {})
-    if not found and (folder / "log.jsonl").is_file():
-        lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-        last = json.loads(lines[-1]) if lines else {}
-        found = {name: last[name] for name in ("skipped", "micro_batch") if name in last}
-    if found:
-        (folder / HEALTH).write_text(json.dumps(found, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _pass_health_on(inputs: Mapping[str, Path], folder: Path) -> None:
-    if (inputs["model"] / HEALTH).is_file():
-        shutil.copy(inputs["model"] / HEALTH, folder / HEALTH)
 
 
 def _keep_log(work: Path, folder: Path) -> None:

@@ -1,7 +1,8 @@
 """A trained noise model as a folder: network, settings and levels, ready to sample from or to denoise with.
 
 The folder holds `model.safetensors` (the authors' layout), `settings.json`, `levels.json`, `health.json`, for the
-semi-supervised model `level_net.safetensors`, and what was fitted after training: `prior.safetensors`, `curve.json`.
+semi-supervised model `level_net.safetensors`, what was fitted after training (`prior.safetensors`, `curve.json`), and
+for people the model card, `README.md`, with the facts that the other files do not say in `facts.json`.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ from senm.level import LevelNet
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
 from senm.sampling.afterwards import LevelCurve, calibrate, fit_prior
+from senm.sampling.card import CARD, FACTS, card
 from senm.sampling.noise import latent_channels
 from senm.sampling.prior import REACH, FittedPrior
+from senm.sampling.released import folder_of
 from senm.sampling.sampler import check_noise, check_tile, denoise_image, sample_images
 from senm.support.device import torch_device
 from senm.support.errors import CheckpointError, DataError
 from senm.support.files import write_atomically
 from senm.support.progress import NullProgress, Progress
+from senm.training.start import Start
 from senm.training.train import Training
 
 ENOUGH_LEVELS = 512
@@ -71,6 +75,7 @@ class Trained:
         health: what training counted (skipped steps, collapsed layers).
         prior: fitted on the training pairs, used where the settings ask for it; None leaves the draws white.
         curve: of the level, the same.
+        facts: for the model card: numbers of images, seed, what it was started from, its quality (see `card`).
     """
 
     network: SeNMVAE | PairedVAE
@@ -80,22 +85,33 @@ class Trained:
     health: dict[str, Any] = field(default_factory=dict)
     prior: FittedPrior | None = None
     curve: LevelCurve | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.network.eval()
 
     @classmethod
     def fit(cls, domains: Domains, settings: Settings, *, seed: int = 0, device: str = "cpu", workdir: Path,
-            progress: Progress | None = None, observe: Any = None, fabric: Any = None) -> Trained:
-        """Train on the domains, resuming from `workdir` (see `senm.training.train.Training`)."""
-        training = Training(settings, domains, seed=seed, device=str(torch_device(device)), fabric=fabric)
+            progress: Progress | None = None, observe: Any = None, fabric: Any = None, start: Trained | None = None
+            ) -> Trained:
+        """Train on the domains, resuming from `workdir` (see `senm.training.train.Training`).
+
+        Args:
+            start: a trained model whose weights it begins with.
+        """
+        begin = Start(start.network, start.level_net, str(start.facts.get("name", ""))) if start is not None else None
+        training = Training(settings, domains, seed=seed, device=str(torch_device(device)), fabric=fabric, start=begin)
         done = training.run(workdir, progress, observe)
         semi = isinstance(settings, NoiseModelSettings)
         net = done.level_net.eval() if semi else None
         found = measured_levels(domains.paired)
         if net is not None and settings.level == "predicted" and len(domains.target) and len(domains.paired):
             found = predicted_levels(net, domains.target, settings.train.crop, done.device)
-        trained = cls(done.model, settings, found, net, dict(vars(done.health)))
+        health = {name: value for name, value in vars(done.health).items() if value is not None}
+        trained = cls(done.model, done.settings, found, net, health)
+        trained.facts = {**dict(zip(("pairs", "clean", "noisy"), domains.counts, strict=True)), "seed": seed}
+        if begin is not None:
+            trained.facts["start"] = begin.name or begin.digest[:12]
         trained.fit_afterwards(domains.paired, seed, progress or NullProgress())
         return trained
 
@@ -190,15 +206,22 @@ class Trained:
             write_tensors(folder / PRIOR, {"phase" if self.prior.phase else "stationary": self.prior.filter}, half)
         if self.curve is not None:
             (folder / CURVE).write_text(json.dumps(asdict(self.curve)))
+        self.save_card(folder)
+
+    def save_card(self, folder: Path) -> None:
+        """Write the model card, and the facts it needs."""
+        if self.facts:
+            (folder / FACTS).write_text(json.dumps(self.facts, indent=1, sort_keys=True))
+        (folder / CARD).write_text(card(self.in_effect, self.levels, self.health, self.facts), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path | str, device: str = "cpu") -> Trained:
-        """Read a folder.
+        """Read a folder, or a released model by its name (`python -m senm models` lists them).
 
         Raises:
             CheckpointError: missing, broken or of another layout.
         """
-        folder, on = Path(folder), torch_device(device)
+        folder, on = folder_of(folder), torch_device(device)
         values = read_json(folder, "settings.json")
         semi = isinstance(values, dict) and "zn_dim" in values.get("network", {})
         settings: Settings = NoiseModelSettings(**values) if semi else PairedModelSettings(**values)
@@ -212,6 +235,8 @@ class Trained:
         trained = cls(network, settings, read_json(folder, "levels.json"), level_net)
         if (folder / HEALTH).is_file():
             trained.health = read_json(folder, HEALTH)
+        if (folder / FACTS).is_file():
+            trained.facts = read_json(folder, FACTS)
         for file, asked in ((PRIOR, settings.sampling.prior == "fitted"),
                             (CURVE, settings.sampling.level_curve == "calibrated")):
             if asked and not (folder / file).is_file():

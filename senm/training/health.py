@@ -20,6 +20,8 @@ class Health:
         micro_batches: parts that a batch was computed in for want of GPU memory.
         collapsed_layers: layers whose degradation latent carries nothing.
         setbacks: how often the training blew up and was taken up again.
+        kl_weight: the weight of the KL part that was found from the noise of the pairs; None where it was given.
+        typical_norm: running mean of the gradient norm, where clipping follows it.
     """
 
     skipped: int = 0
@@ -28,16 +30,19 @@ class Health:
     micro_batches: int = 1
     collapsed_layers: list[int] = field(default_factory=list)
     setbacks: int = 0
+    kl_weight: float | None = None
+    typical_norm: float | None = None
 
     def alarms(self) -> list[str]:
         """What a user should know of a finished training, a sentence each."""
         found = []
         if self.collapsed_layers:
             layers = ", ".join(map(str, self.collapsed_layers))
-            found.append(f"posterior collapse: zn of layers {layers} carries nothing (KL below {COLLAPSED:g})")
+            word = "layer" if len(self.collapsed_layers) == 1 else "layers"
+            found.append(f"posterior collapse: zn of {word} {layers} carries nothing (KL below {COLLAPSED:g})")
         if self.skipped:
             why = f", last for {self.nonfinite[-1]}" if self.nonfinite else ""
-            found.append(f"{self.skipped} steps were skipped{why}")
+            found.append(f"{self.skipped} {'step was' if self.skipped == 1 else 'steps were'} skipped{why}")
         if self.setbacks:
             times = "once" if self.setbacks == 1 else f"{self.setbacks} times"
             found.append(f"the network blew up {times} and went on from a saved state at half the learning rate")

@@ -16,28 +16,30 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from senm.checkpoint import load_state, save_state
+from senm.checkpoint import load_state
 from senm.config import NoiseModelSettings, PairedModelSettings, TrainSettings
 from senm.data.digest import content
 from senm.data.domains import Batch, Domains, DomainSampler
 from senm.level import LevelNet
-from senm.losses import TERM_NAMES, Critic, Draws, Terms, auxiliary_scale, paired_terms, relativistic, semi_terms
+from senm.losses import Critic, Draws, Terms, auxiliary_scale, paired_terms, relativistic, semi_terms
 from senm.model import SeNMVAE
 from senm.paired import PairedVAE
 from senm.support import seeding
 from senm.support.errors import CheckpointError, MachineError, TrainingError
 from senm.support.files import only_one
 from senm.support.progress import NullProgress, Progress
+from senm.support.stopping import noted_interrupts
 from senm.training.compiled import arithmetic, training_pass
-from senm.training.distributed import Ranks, WholeBatchNorm, piece, whole_relativistic
+from senm.training.distributed import Ranks, WholeBatchNorm, whole_relativistic
 from senm.training.health import COLLAPSED, MOST_SETBACKS, Health
 from senm.training.perceptual import Perceptual
-
-STATE, LOG = "state.pt", "log.jsonl"
+from senm.training.rows import layer_rows, logged_names, split
+from senm.training.scales import clip_bound, kl_weight, note_norm
+from senm.training.start import Start
+from senm.training.states import LOG, STATE, STOPPED, States, newest, trim_log
 
 
 class Training:
@@ -50,6 +52,7 @@ class Training:
         device: a torch device.
         fabric: a launched Lightning Fabric; its processes share each batch and its device replaces `device`. Losses
             and weights are those of one process with the same batch, up to the rounding of sums.
+        start: networks to begin with; None draws the weights.
 
     Raises:
         DataError: no data, or images smaller than a crop.
@@ -57,8 +60,12 @@ class Training:
     """
 
     def __init__(self, settings: NoiseModelSettings | PairedModelSettings, domains: Domains, *, seed: int,
-                 device: str = "cpu", fabric: Any = None) -> None:
+                 device: str = "cpu", fabric: Any = None, start: Start | None = None) -> None:
         self.ranks = Ranks(fabric)
+        self.health = Health()
+        if settings.loss.kl_weight == "noise":
+            self.health.kl_weight = kl_weight(settings, domains.paired)
+            settings = settings.but(loss={"kl_weight": self.health.kl_weight})
         self.settings, self.seed = settings, seed
         self.device = torch.device(device) if fabric is None else fabric.device
         t, s = settings.train, settings.loss
@@ -75,12 +82,16 @@ class Training:
                 self.model = PairedVAE(settings.network)
             self.level_net = LevelNet(s.level_filters)
             self.critic = Critic(s.critic_filters, WholeBatchNorm if self.ranks.several else nn.BatchNorm2d)
+        self.started = start.digest if start is not None else ""
+        if start is not None:
+            start.fits(settings)
+            start.give(self.model, self.level_net)
         for network in (self.model, self.level_net, self.critic):
             network.to(self.device)
         self.perceptual = Perceptual(s.lpips_range == "minus_one_one").to(self.device) if s.lpips_weight else None
         self.optimiser = torch.optim.Adam([*self.model.parameters(), *self.level_net.parameters()], lr=t.lr, fused=True)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=t.lr, fused=True)
-        self.step, self.health = 0, Health()
+        self.step = 0
         self.forward: Callable[..., Any] = training_pass(self.model) if t.compile else self.model
 
     def draws(self, batch: Batch, step: int) -> Draws:
@@ -154,12 +165,12 @@ class Training:
         generator = (p for group in self.optimiser.param_groups for p in group["params"])
         logged = self.ranks.gather(generator, logged, logged_names(self.model.settings.layers))
         self.critic.requires_grad_(True)
-        bound = t.clip_norm if t.clip_norm is not None else math.inf
-        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), bound))
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), clip_bound(t, self.health)))
         limit = t.skip_norm if t.skip_norm is not None else math.inf
         if math.isfinite(norm) and norm < limit:
             self.optimiser.step()
             self.health.skipped_in_a_row = 0
+            note_norm(t, self.health, norm)
         else:
             self.skip(logged, norm)
         if self.settings.loss.gan_weight and pairs_of_y:
@@ -244,7 +255,8 @@ class Training:
         del deciding["sampling"]
         for name in ("iterations", "log_every"):
             del deciding["train"][name]
-        return hashlib.sha256(json.dumps([deciding, self.seed, self.content]).encode()).hexdigest()
+        given = [self.started] if self.started else []
+        return hashlib.sha256(json.dumps([deciding, self.seed, self.content, *given]).encode()).hexdigest()
 
     def load(self, state: dict[str, Any], source: Path | str = "the saved state") -> None:
         """Take over a saved state; it may be of a shorter training, which is then continued.
@@ -278,13 +290,16 @@ class Training:
             CheckpointError: `workdir` holds the state of another training.
             MachineError: another process trains in `workdir`, or it cannot be written.
             TrainingError: the network blew up too often, or before a state was saved.
+            KeyboardInterrupt: Ctrl-C, after the step and its state; the same call goes on from there.
         """
         first = self.ranks.rank == 0
         progress = progress if progress and first else NullProgress()
         with only_one(workdir / "lock", f"training in {workdir}") if first else nullcontext():
-            saved = self.ranks.from_first(load_state(workdir / STATE) if first else None)
+            saved, path = self.ranks.from_first(newest(workdir) if first else None)
             if saved is not None:
-                self.load(saved, workdir / STATE)
+                self.load(saved, path)
+            if self.health.kl_weight is not None:
+                progress.say(f"loss.kl_weight from the noise of the pairs: {self.health.kl_weight:.3g}")
             if first:
                 trim_log(workdir / LOG, self.step)
             self.run_steps(workdir, progress, observe)
@@ -296,8 +311,9 @@ class Training:
     def run_steps(self, workdir: Path, progress: Progress, observe: Callable[[Training, dict[str, float]], None] | None
                   ) -> None:
         """The steps that are left, logged and saved by the first process."""
-        first, t = self.ranks.rank == 0, self.settings.train
-        with progress.task("training the noise model", t.iterations) as task:
+        first, t, states = self.ranks.rank == 0, self.settings.train, States(workdir)
+        with (progress.task("training the noise model", t.iterations) as task,
+              noted_interrupts(not self.ranks.several) as stop):
             task.advance(self.step)
             started = time.monotonic()
             while self.step < t.iterations:
@@ -320,7 +336,12 @@ class Training:
                 if self.step % t.checkpoint_every == 0 or self.step == t.iterations:
                     self.check_collapse(logged)
                     if first and (not self.health.skipped_in_a_row or self.step == t.iterations):
-                        save_state(workdir / STATE, self.state())
+                        states.keep(self.state())
+                if first and self.step < t.iterations and (stop.asked or states.due):
+                    states.note(self.state())
+                if stop.asked and self.step < t.iterations:
+                    progress.say(f"stopped after step {self.step} of {t.iterations}; its state is saved")
+                    raise KeyboardInterrupt
 
     def go_back(self, workdir: Path, error: TrainingError) -> None:
         """Take up the last saved state again, with half the learning rate from there on.
@@ -337,6 +358,7 @@ class Training:
         self.load(saved, workdir / STATE)
         self.health.setbacks = setbacks
         if first:
+            (workdir / STOPPED).unlink(missing_ok=True)
             trim_log(workdir / LOG, self.step)
 
     def check_collapse(self, logged: dict[str, float]) -> None:
@@ -360,30 +382,3 @@ class Training:
 def learning_rate(t: TrainSettings, step: int) -> float:
     """Adam's rate at a step counted from 0: halved from each milestone on."""
     return t.lr * 0.5 ** sum(step >= milestone for milestone in t.milestones)
-
-
-def logged_names(layers: int) -> list[str]:
-    """Names of all values that a step may log."""
-    return [*TERM_NAMES, *(f"{name}/layer{i}" for name in ("kl_zn", "kl_z") for i in range(layers))]
-
-
-def layer_rows(name: str, counts: dict[str, int]) -> int:
-    """How many rows the KL by layer of this name is a mean over."""
-    return counts["paired"] + (counts["target"] if name == "kl_zn" else 0)
-
-
-def split(batch: Batch, draws: Draws, parts: int) -> list[tuple[Batch, Draws]]:
-    """A batch and its draws in parts, each with its share of every domain; one part is the batch itself."""
-    if parts == 1:
-        return [(batch, draws)]
-    shares = [np.array_split(np.arange(n), parts) for n in (batch.paired, batch.source, batch.target)]
-    pieces = [piece(batch, draws, *(index.tolist() for index in of_part)) for of_part in zip(*shares, strict=True)]
-    return [found for found in pieces if len(found[0])]
-
-
-def trim_log(path: Path, step: int) -> None:
-    """Drop logged lines from `step` on, so that a resumed log has each step once."""
-    if path.is_file():
-        whole = [line for line in path.read_text().splitlines() if line.endswith("}")]
-        lines = [line for line in whole if json.loads(line)["step"] < step]
-        path.write_text("".join(line + "\n" for line in lines))

@@ -14,7 +14,7 @@ from senm.model import SeNMVAE
 from senm.paired import PairedVAE
 from senm.support.errors import CheckpointError, MachineError
 from senm.training.perceptual import ALEXNET, Perceptual
-from senm.training.train import split
+from senm.training.rows import split
 from tests.senm.test_model import SMALL, awake, batch_of, draws_for
 
 AUTHORS_LOSS = LossSettings(lpips_weight=0, gan_weight=0, anneal_steps=10)

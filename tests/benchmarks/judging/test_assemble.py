@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,8 @@ def planned(name: str, rows: tuple[str, ...], seeds: tuple[int, ...] = (0,)) -> 
     return Planner(DATA, scale("smoke"), "fid").table(spec, [spec.row(r) for r in rows], seeds)
 
 
-def store_records(store: Store, plan: TablePlan, value: float = 1.0, metrics: tuple[str, ...] | None = None) -> None:
+def store_records(store: Store, plan: TablePlan, value: float = 1.0, metrics: tuple[str, ...] | None = None,
+                  health: dict[str, Any] | None = None) -> None:
     """A made-up record for every evaluate step; values grow with the seed."""
     for row in plan.rows:
         for kind, step in row.evaluations.items():
@@ -49,6 +51,7 @@ def store_records(store: Store, plan: TablePlan, value: float = 1.0, metrics: tu
                 seed=row.seed,
                 measurements=found,
                 description={"missing": {"lpips_alex": "LPIPS has no weights"}},
+                health=health or {},
             )
 
             def write(folder: Path, record: EvaluationRecord = record) -> None:
@@ -155,6 +158,15 @@ def test_claims_are_judged_on_our_cells(tmp_path: Path) -> None:
     store_records(store, TablePlan(plan.spec, plan.data, plan.rows[:1]), 1.0)
     claim = next(c for c in result(store, plan).claims if c.id == "t6-recon")
     assert (claim.ours, claim.printed) == ("undecided", "holds")
+
+
+def test_what_trainings_noted_stands_below_the_table(tmp_path: Path) -> None:
+    store, plan = Store(tmp_path), planned("table6", ("with-recon-x",))
+    store_records(store, plan, health={"training": {"collapsed_layers": [2], "skipped": 5}})
+    notes = result(store, plan).notes
+    for whose in ("its noise model", "its restorer"):
+        assert any(f"{whose}: 5 steps were skipped" in line for line in notes)
+        assert any(f"{whose}: posterior collapse: zn of layer 2 carries nothing" in line for line in notes)
 
 
 @pytest.mark.parametrize("text", ["curl -o ~/x", "nothing"])

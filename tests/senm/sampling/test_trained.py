@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 import senm
-from senm.__main__ import changes, main
+from senm.__main__ import main
+from senm.cli.options import changes
 from senm.config import PAIRED_SMOKE, SMOKE
 from senm.data.levelled import levelled
 from senm.sampling.trained import Trained
@@ -188,7 +189,8 @@ def test_train_sample_denoise_on_a_folder_of_photographs(tmp_path: Path, capsys:
     (["train", "--pairs", "x,_a", "--out", "o"], 2, "noisy-suffix"),
     (["train", "--out", "o", "--preset", "shrt"], 2, "did you mean 'short'"),
     (["train", "--out", "o", "--set", "train.iteration=3"], 2, "did you mean 'iterations'"),
-    (["sample", "--model", "nowhere", "--clean", ".", "--out", "o"], 3, "settings.json"),
+    (["sample", "--model", "nowhere", "--clean", ".", "--out", "o"], 3, "unknown model or folder 'nowhere'"),
+    (["sample", "--model", "./nowhere", "--clean", ".", "--out", "o"], 3, "settings.json"),
     (["smple"], 2, "did you mean 'sample'"),
 ])
 def test_wrong_use_is_one_sentence_and_an_exit_code(

@@ -1,0 +1,1 @@
+"""Commands of `python -m senm` that need more than a few lines."""

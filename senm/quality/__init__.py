@@ -1,0 +1,1 @@
+"""What a trained noise model is worth, measured on pairs that nothing was fitted on."""
