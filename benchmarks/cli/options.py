@@ -58,7 +58,7 @@ def _options(
     workers: Annotated[int, typer.Option(help="Steps that run side by side on this machine.")] = 1,
     threads: Annotated[int | None, typer.Option(help="Threads of each step; all cores with one worker.")] = None,
     resources: Annotated[
-        list[str], typer.Option(help="KIND[/SYSTEM]=gpu:N,cpu:N,memory:GIB: what a step asks for.")
+        list[str], typer.Option(help="KIND=gpu:N,cpu:N,memory:GIB or KIND/SYSTEM=...: what a step asks for.")
     ] = [],  # noqa: B006
 ) -> Options:
     return Options(

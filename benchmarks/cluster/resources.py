@@ -101,7 +101,7 @@ class Resources:
 
 
 def parse(items: Iterable[str]) -> dict[tuple[str, str], dict[str, float]]:
-    """Changes of the table from ``KIND[/SYSTEM]=gpu:1,cpu:4,memory:16``.
+    """Changes of the table from ``KIND=gpu:1,cpu:4,memory:16`` or ``KIND/SYSTEM=...``.
 
     >>> parse(["fit=gpu:1,cpu:4", "restore/dncnn=gpu:0.25"])
     {('fit', ''): {'gpu': 1.0, 'cpu': 4.0}, ('restore', 'dncnn'): {'gpu': 0.25}}

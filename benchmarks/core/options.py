@@ -41,11 +41,14 @@ class Options:
     resources: tuple[str, ...] = ()
 
     def refuse_container(self, command: str) -> None:
-        """Refuse the options of containers where a command runs on this machine only.
+        """Refuse the options of containers and clusters where a command runs no step.
 
         Raises:
-            UsageError: ``--container`` or ``--gpus`` was given.
+            UsageError: ``--container``, ``--gpus`` or a cluster was given.
         """
+        if self.on != "local":
+            raise UsageError(f"--on {self.on} with {command}", "a table, or all: only they run steps",
+                             "leave --on out")  # fmt: skip
         for option, given in (("--container", self.container), ("--gpus", self.gpus)):
             if given:
                 raise UsageError(f"{option} with {command}", "a table, or all: only they run in a container",
