@@ -77,7 +77,8 @@ def check_nodes(store: str, see: Sequence[str], nodes: Sequence[dict[str, Any]],
         store: folder that all nodes share.
         see: files and folders that steps read.
         nodes: dictionaries with 'NodeID' and 'NodeManagerHostname'.
-        ask: (nodes, store, token, see) -> the answer of `look` from each node, or an exception.
+        ask: (nodes, store, token, see) -> the answer of `look` from each node, an exception, or None
+            for a node that left the cluster.
 
     Raises:
         MachineError: naming the node, what is wrong there and what mends it.
@@ -88,7 +89,8 @@ def check_nodes(store: str, see: Sequence[str], nodes: Sequence[dict[str, Any]],
     ours.write_text(token)
     try:
         for node, answer in zip(nodes, ask(nodes, store, token, list(see)), strict=True):
-            _check(node, answer, Path(store), ours)
+            if answer is not None:
+                _check(node, answer, Path(store), ours)
     finally:
         for path in place.glob(f"{ours.name}*"):
             path.unlink(missing_ok=True)

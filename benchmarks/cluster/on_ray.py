@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ class RayPool:
         return [node for node in self.ray.nodes() if node["Alive"]]
 
     def _ask(self, nodes: Sequence[dict[str, Any]], *arguments: Any) -> list[Any]:
-        """The answers of `probe_function` from each node; an exception stands for a node that gave none."""
+        """The answers of `probe_function` from each node; an exception stands for none, None for a node that left."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         task = self.ray.remote(num_cpus=0, max_retries=0)(probe_function())
@@ -105,12 +106,21 @@ class RayPool:
             strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             refs.append(task.options(scheduling_strategy=strategy).remote(node["NodeID"], *arguments))
         found: list[Any] = []
-        for ref in refs:
+        for node, ref in zip(nodes, refs, strict=True):
             try:
                 found.append(self.ray.get(ref, timeout=120))
             except (self.ray.exceptions.RayError, TimeoutError) as error:
-                found.append(error)
+                found.append(None if self._left(node["NodeID"]) else error)
         return found
+
+    def _left(self, node: str) -> bool:
+        """Whether a node that does not answer is lost: the cluster takes some seconds to notice."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if node not in {each["NodeID"] for each in self._alive()}:
+                return True
+            time.sleep(0.5)
+        return False
 
     def nodes(self) -> Sequence[Capacity]:
         """The nodes that live now."""
