@@ -1,5 +1,6 @@
 """Does a run survive being killed? `python -m ci.crash_test --kills 20` kills `table1 --scale smoke` at random moments.
 
+With `--on ray` it runs on three nodes of one core on this machine, and the driver, a worker or a node is killed.
 A run is killed with SIGKILL again and again until it gets through; its records and stored artefacts must then equal
 those of an uninterrupted run, except for time fields, and the store must verify. Then the next run starts from nothing.
 """
@@ -24,6 +25,7 @@ from typing import Any
 
 from benchmarks.core.record import without_time
 from benchmarks.store.store import Store, artefact
+from ci.ray_nodes import Nodes
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMED = ("provenance.json", "record.json", "log.jsonl")
@@ -87,26 +89,33 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def crash_until_done(run: Run, moments: random.Random, pause: float, left: int, where: Counter[str]) -> tuple[int, int]:
+def crash_until_done(run: Run, moments: random.Random, pause: float, left: int, where: Counter[str],
+                     nodes: Nodes | None = None) -> tuple[int, int]:
     """Start, kill at a random moment and start again until the run ends by itself or no kill is left.
 
     A moment is a random step among the next three and a random time of up to `pause` seconds after it began, so that
-    short steps (writing, measuring) are hit as well as long ones (training).
+    short steps (writing, measuring) are hit as well as long ones (training). On `nodes` the victim is the driver, a
+    worker or a node by turns; only a driver has to be started again.
 
     Returns:
         Number of kills, and the exit code of the run that ended.
     """
     kills = 0
+    process = run.start()
     while True:
-        process, steps = run.start(), moments.randint(0 if kills else 1, 3)
+        steps = moments.randint(0 if kills else 1, 3)
         while kills < left and process.poll() is None and len(run.steps()) < steps:
             time.sleep(0.02)
         if kills < left and process.poll() is None:
             try:
                 process.wait(moments.uniform(0, pause))
             except subprocess.TimeoutExpired:
-                where[(run.steps() or ["start"])[-1]] += 1
-                kill(process)
+                victim = moments.choice(("driver", "worker", "node")) if nodes else "driver"
+                if victim == "driver" or not (nodes and nodes.kill(victim)):
+                    victim = "driver"
+                    kill(process)
+                    process = run.start()
+                where[f"{victim}: " * bool(nodes) + (run.steps() or ["start"])[-1]] += 1
                 kills += 1
                 continue
         return kills, process.wait()
@@ -117,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ci.crash_test", description="Kill runs, rerun them, compare.")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--table", default="table1")
+    parser.add_argument("--on", default="local", choices=("local", "ray"))
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "runs" / "crash.json")
     given, extra = parser.parse_known_args(arguments)
@@ -133,8 +143,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"uninterrupted: {whole:.0f} s, {len(expected)} things to compare", file=sys.stderr, flush=True)
         kills, runs, bad = 0, 0, []
         while kills < given.kills:
-            run = Run(Path(folder) / "killed", given.table, extra)
-            more, code = crash_until_done(run, moments, pause, given.kills - kills, where)
+            nodes = Nodes() if given.on == "ray" else None
+            run = Run(Path(folder) / "killed", given.table, [*extra, *(nodes.options() if nodes else [])])
+            more, code = crash_until_done(run, moments, pause, given.kills - kills, where, nodes)
+            if nodes:
+                nodes.close()
             kills, runs = kills + more, runs + 1
             if code:
                 bad.append(f"run {runs}: exit code {code} after {more} kills")

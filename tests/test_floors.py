@@ -19,8 +19,8 @@ ROOM_FLOORS = {
     "baselines.super_resolution": 5, "baselines.published": 6,
     "benchmarks.core": 1, "benchmarks.metrics": 2, "benchmarks.store": 3, "benchmarks.tables": 3, "benchmarks.data": 4,
     "benchmarks.container": 5, "benchmarks.servers": 5, "benchmarks.planning": 5, "benchmarks.running": 6,
-    "benchmarks.profiling": 7, "benchmarks.judging": 7, "benchmarks.report": 8, "benchmarks.cli": 9,
-    "benchmarks.run": 10,
+    "benchmarks.profiling": 7, "benchmarks.cluster": 7, "benchmarks.judging": 7, "benchmarks.report": 8,
+    "benchmarks.cli": 9, "benchmarks.run": 10,
 }
 """A room uses only rooms of lower floors; rooms on one floor do not know each other."""
 SOURCES = sorted(sources().values())

@@ -55,6 +55,12 @@ def _options(
     json: Json = False,
     container: Annotated[bool, typer.Option("--container", help="Run in the project's container image.")] = False,
     gpus: Annotated[str, typer.Option(help="GPUs for the container: all, or numbers separated by commas.")] = "",
+    on: Annotated[str, typer.Option(help="local, ray (this machine), or ray:HOST:PORT (a running cluster).")] = "local",
+    workers: Annotated[int, typer.Option(help="Steps that run side by side on this machine.")] = 1,
+    threads: Annotated[int | None, typer.Option(help="Threads of each step; all cores with one worker.")] = None,
+    resources: Annotated[
+        list[str], typer.Option(help="KIND=gpu:N,cpu:N,memory:GIB or KIND/SYSTEM=...: what a step asks for.")
+    ] = [],  # noqa: B006
 ) -> Options:
     return Options(
         scale,
@@ -73,6 +79,10 @@ def _options(
         json,
         container,
         gpus,
+        on,
+        workers,
+        threads,
+        tuple(resources),
     )
 
 

@@ -101,7 +101,7 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
     sources = {spec.id: data_for(spec, options) for spec in specs}
     from benchmarks.planning.extra_rows import with_extra_rows
 
-    if run:
+    if run and options.on == "local":
         check_device(options.device)
     specs = with_extra_rows(specs, options)
     rows = chosen_rows(specs, options.rows)
@@ -209,7 +209,13 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
             progress.say(line)
     data = {each.data.fingerprint: each.data.prepared for each in ready.plan.tables if each.data.prepared is not None}
     bench = Bench(options.device, data, progress, ready.store.workdir)
-    outcome = Runner(ready.store, bench).run(ready.plan)
+    if options.side_by_side:
+        from benchmarks.cluster.run import side_by_side
+
+        estimate = Estimate.load(options.device, options.scale)
+        outcome = side_by_side(ready.plan, ready.store, bench, options, estimate, wanted)
+    else:
+        outcome = Runner(ready.store, bench).run(ready.plan)
     results, files = [], []
     for planned in ready.plan.tables:
         result, paths = report(

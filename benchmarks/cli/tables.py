@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.core.options import ROOT, Options
 from benchmarks.tables import NAMES, table
 from senm.support.errors import DataError, UsageError
+from senm.support.threads import settle
 
 MODULES = {
     "prepare": "benchmarks.data.prepare",
@@ -26,6 +27,7 @@ def run_tables(names: Sequence[str], options: Options) -> int:
     """Run tables, print them, and return the exit code: 0, or that of the first system that failed."""
     if options.gpus and not options.container:
         raise UsageError("--gpus without --container", "GPUs for a container", "add --container, or say --device cuda")
+    settle(options.threads)
     if options.container:
         from benchmarks.container.run import run_in_container
 

@@ -82,6 +82,14 @@ def inside(names: Sequence[str], options: Options, environ: Mapping[str, str] = 
         found.arguments += ["--plugin", _plugin(plugin, found)]
     if options.deterministic is not None:
         found.arguments.append("--deterministic" if options.deterministic else "--no-deterministic")
+    if options.on != "local":
+        raise UsageError(f"--on {options.on} with --container", "--workers: a container is one machine",
+                         "leave one of them out")  # fmt: skip
+    found.arguments += ["--workers", str(options.workers)]
+    if options.threads is not None:
+        found.arguments += ["--threads", str(options.threads)]
+    for text in options.resources:
+        found.arguments += ["--resources", text]
     found.arguments += ["--train"] * options.train + ["--retrain"] * options.retrain + ["--json"] * options.json
     found.mount(options.out, RUNS, writable=True)
     found.mount(options.store, STORE, writable=True)

@@ -35,17 +35,45 @@ class Options:
     json: bool = False
     container: bool = False
     gpus: str = ""
+    on: str = "local"
+    workers: int = 1
+    threads: int | None = None
+    resources: tuple[str, ...] = ()
 
     def refuse_container(self, command: str) -> None:
-        """Refuse the options of containers where a command runs on this machine only.
+        """Refuse the options of containers and clusters where a command runs no step.
 
         Raises:
-            UsageError: ``--container`` or ``--gpus`` was given.
+            UsageError: ``--container``, ``--gpus`` or a cluster was given.
         """
+        if self.on != "local":
+            raise UsageError(f"--on {self.on} with {command}", "a table, or all: only they run steps",
+                             "leave --on out")  # fmt: skip
         for option, given in (("--container", self.container), ("--gpus", self.gpus)):
             if given:
                 raise UsageError(f"{option} with {command}", "a table, or all: only they run in a container",
                                  f"leave {option} out")  # fmt: skip
+
+    def check_place(self) -> None:
+        """Refuse a place to run that does not exist, or options that it cannot follow.
+
+        Raises:
+            UsageError: another word than local or ray, fewer than one worker, or resources without either.
+        """
+        if self.on != "local" and self.on.partition(":")[0] != "ray":
+            raise unknown("place", self.on, ("local", "ray", "ray:HOST:PORT"))
+        if self.workers < 1:
+            raise UsageError(f"--workers {self.workers}", "at least 1")
+        if self.on != "local" and self.workers > 1:
+            raise UsageError("--workers with --on ray", "--workers for --on local: Ray counts cores itself",
+                             "leave one of them out")  # fmt: skip
+        if self.resources and not self.side_by_side:
+            raise UsageError("--resources for steps that run one after the other", "--workers or --on ray")
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether steps run in other processes than this one."""
+        return self.on != "local" or self.workers > 1
 
     def check(self) -> None:
         """Refuse what cannot work before any work is done.
@@ -56,6 +84,7 @@ class Options:
         """
         if self.scale not in SCALES:
             raise unknown("scale", self.scale, SCALES)
+        self.check_place()
         for what, folder in [("weights", self.weights), *self.external.items()]:
             if folder is not None and not folder.is_dir():
                 raise UsageError(f"the folder {folder} of {what} does not exist", "an existing folder")

@@ -51,14 +51,15 @@ class Runner:
         store: where artefacts are.
         bench: what the steps work with.
         keep_going: whether a failing training or checkpoint ends only the rows that need it.
+        scale: name of the scale, for the provenance; `run` takes the plan's.
     """
 
-    def __init__(self, store: Store, bench: Bench, keep_going: bool = True) -> None:
+    def __init__(self, store: Store, bench: Bench, keep_going: bool = True, scale: str = "") -> None:
         self.store, self.bench, self.keep_going = store, bench, keep_going
         self.outcome = Outcome()
         self._paths: dict[str, Path] = {}
         self._total = 0
-        self._scale = ""
+        self._scale = scale
 
     def run(self, plan: Plan) -> Outcome:
         """Run every step of the plan that is missing.
