@@ -126,6 +126,11 @@ def _import(name: str, target: str) -> Any:
         module = importlib.import_module(module_name)
     except (ImportError, SyntaxError) as error:
         raise UsageError(f"{name!r} cannot be imported: {error}", f"a module {module_name!r}") from error
+    except (Exception, SystemExit) as error:
+        if name in REGISTRY:
+            raise
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise UsageError(f"{name!r} cannot be imported: {what}", f"a module {module_name!r} that can") from error
     try:
         return getattr(module, class_name)
     except AttributeError as error:

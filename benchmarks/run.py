@@ -15,6 +15,7 @@ from benchmarks.core.options import Options
 from benchmarks.tables import NAMES
 from senm.sampling.memory import keep_freed_memory
 from senm.support.errors import SenmError, unknown
+from senm.support.files import machine_error
 from senm.support.progress import terminate_as_interrupt
 
 HELP = "Regenerate the tables of the SeNM-VAE paper and hold every cell and claim against it."
@@ -77,6 +78,12 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        refused = machine_error(error)
+        if refused is None:
+            raise
+        print(f"error: {refused}", file=sys.stderr)
+        return refused.exit_code
     except TyperException as error:
         print(f"error: {getattr(error, 'format_message', error.__str__)()}", file=sys.stderr)
         return int(getattr(error, "exit_code", 2))

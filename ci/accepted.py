@@ -7,13 +7,13 @@ A replaced file moves to earlier/ beside it, so that reasons are kept.
 from __future__ import annotations
 
 import math
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.core.record import VERSION, Cell, Column, Frozen, GoldenRecord, SpeedRecord, TableResult
 from benchmarks.core.statistics import mean_and_spread
 from senm.support.errors import DataError, UsageError
+from senm.support.files import changing, writable, write_bytes, write_text
 
 ROOT = Path(__file__).resolve().parents[1] / "results" / "accepted"
 FALSE_ALARMS = 0.01
@@ -135,15 +135,12 @@ def checked_reason(reason: str) -> str:
 
 def write(path: Path, record: Frozen) -> Path:
     """Write an accepted record; one that was there moves to earlier/<name>-<n>.json."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        folder = path.parent / "earlier"
-        folder.mkdir(exist_ok=True)
-        count = sum(1 for _ in folder.glob(f"{path.stem}-*.json"))
-        path.rename(folder / f"{path.stem}-{count + 1:03d}.json")
-    fresh = path.with_suffix(".new")
-    fresh.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    os.replace(fresh, path)
+    with changing(path):
+        if path.exists():
+            folder = writable(path.parent / "earlier")
+            count = sum(1 for _ in folder.glob(f"{path.stem}-*.json"))
+            write_bytes(folder / f"{path.stem}-{count + 1:03d}.json", path.read_bytes())
+        write_text(path, record.model_dump_json(indent=1) + "\n")
     return path
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.core import environment
 from benchmarks.core.record import GoldenRecord
+from senm.support.files import write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -210,9 +211,7 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         sys.stdout.write(text)
         return 0
-    path = Path(arguments[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_text(Path(arguments[0]), text)
     return 0
 
 

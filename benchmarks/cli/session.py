@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from benchmarks.data import datasets
 from benchmarks.planning.plan import Plan, Planner, RowPlan, TablePlan
 from benchmarks.tables import NAMES, RowSpec, TableSpec, table
 from senm.support.errors import UsageError, unknown
+from senm.support.files import write_bytes, write_text
 
 if TYPE_CHECKING:
     from baselines.published.weights import Found
@@ -274,15 +274,13 @@ def attach(result: TableResult, given: Assembly, folder: Path) -> TableResult:
             record: EvaluationRecord = read(path / RECORD, EvaluationRecord)
             named = record.model_copy(update={"system": planned.row.label, "scale": given.scale.name})
             target = folder / "records" / f"{tag}-{kind}.json"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(named.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            write_text(target, named.model_dump_json(indent=1) + "\n")
             records[f"{tag}-{kind}"] = f"records/{target.name}"
         for what, step in _trainings(planned):
             log = given.store.path(step.key) / "log.jsonl"
             if log.is_file():
                 target = folder / "curves" / f"{tag}-{what}.jsonl"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(log, target)
+                write_bytes(target, log.read_bytes())
                 curves[f"{planned.row.label} {planned.row.paired} {what} (seed {planned.seed})"] = (
                     f"curves/{target.name}"
                 )

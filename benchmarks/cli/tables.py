@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import json as json_
 import math
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,8 @@ def run_tables(names: Sequence[str], options: Options) -> int:
     from benchmarks.running.runner import summary
     from senm.support.progress import console_progress
 
-    finished = run(names, options, console_progress())
+    with stdout_to_stderr():
+        finished = run(names, options, console_progress())
     if options.json:
         text = [finite(result.model_dump(mode="json")) for result in finished.results]
         print(json_.dumps(text if len(names) > 1 or "all" in names else text[0], indent=1, allow_nan=False))
@@ -52,6 +55,24 @@ def run_tables(names: Sequence[str], options: Options) -> int:
     for error in failed:
         print(f"error: {error}", file=sys.stderr)
     return failed[0].exit_code if failed else 0
+
+
+@contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Send what systems and their libraries print to stderr, the descriptor too: stdout holds results alone."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # a closed stream
+        kept = -1
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept >= 0:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def finite(value: Any) -> Any:
@@ -192,10 +213,9 @@ def compare_runs(a: Path, b: Path) -> int:
 
     found, alone = compare_files(a, b)
     for line in found:
-        text = f"{line.row:28} {line.metric:24} {line.a:10.4f} {line.b:10.4f} {line.b - line.a:+10.4f}"
-        if line.test is not None:
-            text += f"  p={line.test.p:.3g}, {line.test.wins} of {line.test.images} images higher"
-        print(text + (f"  ({line.note})" if line.note else ""))
+        print(line.sentence())
+    tested = sum(line.test is not None for line in found)
+    print(f"{tested} comparisons were tested; p-values are corrected over all of them (Holm), differences at 5 %")
     for name in alone:
         print(name)
     return 0

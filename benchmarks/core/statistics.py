@@ -14,6 +14,8 @@ import numpy as np
 from senm.support.seeding import rng
 
 RESAMPLES = 2000
+ENOUGH = 20
+"""Images from which on a bootstrap interval is about what it says; over fewer it covers less than 95 %."""
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
@@ -69,7 +71,8 @@ class Paired:
         images: number of images both have.
         missing: names only one of them has.
         difference: mean of b - a over the common images.
-        interval: 95 % bootstrap interval of it, or None for fewer than two images.
+        interval: 95 % bootstrap interval of it, or None for fewer than two images; rough over fewer than `ENOUGH`.
+        infinite: common images of which a value is infinite: they count for wins and ties alone.
         p: two-sided p-value of the sign-flip test of the mean difference.
         wins: images on which b is larger than a; `ties` those on which they are equal.
     """
@@ -81,6 +84,7 @@ class Paired:
     p: float
     wins: int
     ties: int
+    infinite: int = 0
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
@@ -114,12 +118,40 @@ def paired(a: Mapping[str, float], b: Mapping[str, float]) -> Paired:
     """
     names = sorted(set(a) & set(b))
     differences = [0.0 if a[name] == b[name] else b[name] - a[name] for name in names]  # two infinities are equal
+    finite = [d for d, name in zip(differences, names, strict=True) if np.isfinite(a[name]) and np.isfinite(b[name])]
     return Paired(
         images=len(names),
         missing=tuple(sorted(set(a) ^ set(b))),
-        difference=float(np.mean(differences)) if names else 0.0,
-        interval=interval(differences),
-        p=sign_flip_p(differences),
+        difference=float(np.mean(finite)) if finite else 0.0,
+        interval=interval(finite),
+        p=sign_flip_p(finite),
         wins=sum(d > 0 for d in differences),
         ties=sum(d == 0 for d in differences),
+        infinite=len(names) - len(finite),
     )
+
+
+def finite_mean(values: Sequence[float]) -> tuple[float, int]:
+    """Mean of the finite values, and how many are infinite; with no finite value the mean of all.
+
+    The PSNR of an image without any error is infinite. What is no number stays in the mean.
+
+    >>> finite_mean([1.0, 3.0, float("inf")])
+    (2.0, 1)
+    """
+    kept = [value for value in values if not np.isinf(value)]
+    return (sum(kept) / len(kept) if kept else sum(values) / len(values)), len(values) - len(kept)
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Holm's corrected p-values, in the order given: each may be held against the level of all together.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(chances)), key=lambda i: chances[i])
+    found, largest = [0.0] * len(chances), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(chances) - rank) * chances[i]))
+        found[i] = largest
+    return found

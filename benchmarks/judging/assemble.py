@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.core.record import Cell, Column, EvaluationRecord, Measurement, Provenance, Row, TableResult, read
 from benchmarks.core.scale import Scale
-from benchmarks.core.statistics import interval, mean_and_spread
+from benchmarks.core.statistics import ENOUGH, interval, mean_and_spread
 from benchmarks.planning.deviations import deviations
 from benchmarks.planning.plan import SERVER, RowPlan, TablePlan
 from benchmarks.running.health import health_notes, training_health
@@ -56,7 +57,7 @@ def assemble(given: Assembly, provenance: Provenance) -> TableResult:
         columns=columns,
         cells=cells,
         deviations=deviations(given.plan, given.scale, _substitutes(spec.columns, columns)),
-        notes=(*spec.notes, *_notes(columns), *_health(records, given)),
+        notes=(*spec.notes, *_notes(columns), *_health(records, given), *_rough(cells)),
         provenance=provenance,
     )
     result = compare_table(result)
@@ -97,6 +98,15 @@ def _health(records: Mapping[str, list[tuple[RowPlan, dict[str, EvaluationRecord
         if noise is not None:
             found.append((row, "noise", planned.seed, {"training": training_health(noise)}))
     return health_notes(found, len(given.seeds) > 1)
+
+
+def _rough(cells: tuple[Cell, ...]) -> list[str]:
+    """What to know of intervals over few images."""
+    few = [cell.images for cell in cells if cell.interval is not None and cell.images < ENOUGH]
+    if not few:
+        return []
+    said = f"Intervals over fewer than {ENOUGH} images (here {min(few)}) are rough: they cover less than 95 %."
+    return [said]
 
 
 def portable(text: str) -> str:
@@ -151,13 +161,16 @@ def _cell(
         return Cell(**place, state="not run", reason=_why(plans, records, column, given))
     values = tuple(m.value for m in found)
     mean, spread = mean_and_spread(values)
-    over_images = interval(list(found[0].per_image.values())) if found[0].per_image else None
+    per_image = list(found[0].per_image.values())
+    over_images = interval(per_image) if per_image else None
     wanted = len({step.key for planned in plans for step in planned.evaluations.values() if _measures(step, column)})
-    reason = "" if len(found) == wanted else f"{len(found)} of {wanted} replicates"
+    said = [] if len(found) == wanted else [f"{len(found)} of {wanted} replicates"]
+    if infinite := sum(map(math.isinf, per_image)):
+        said.append(f"{infinite} of {len(per_image)} images have an infinite value and are not in the mean")
     return Cell(
         **place,
         state="measured",
-        reason=reason,
+        reason="; ".join(said),
         values=values,
         mean=mean,
         spread=spread,

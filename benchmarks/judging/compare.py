@@ -15,7 +15,8 @@ from senm.support.errors import DataError
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "paper.json"
 PAPER_SCALE = "paper"
-SPREADS = 2.0
+LEVEL = 0.05
+"""Probability that a run of the same law as the printed one is called different."""
 SERVER = "server"
 
 
@@ -113,8 +114,9 @@ def verdict(
 ) -> tuple[Verdict, str]:
     """Hold the mean over replicates against a printed cell.
 
-    A match rounds to the printed digits. Within spread: no farther than twice the standard deviation of (mean of our
-    n replicates - one more run), which is spread * sqrt(1 + 1/n), since the printed number is one run.
+    A match rounds to the printed digits. Within spread: no farther than Student's t, two sided at 5 %, times the
+    standard deviation of (mean of our n replicates - one more run), which is spread * sqrt(1 + 1/n), since the printed
+    number is one run. One replicate has no spread, so that what is no match cannot be compared.
 
     Args:
         values: our number by replicate.
@@ -152,8 +154,11 @@ def verdict(
     if abs(gap) <= rounding:
         return "match", "; ".join(["rounds to the printed number", *caveats])
     if spread is None:
-        return "differs", "; ".join([f"{text}; one replicate, so its spread is unknown", *caveats])
-    allowed = SPREADS * spread * math.sqrt(1 + 1 / len(values)) + rounding
+        return "not comparable", "one replicate, whose spread is unknown: run with --seeds 0,1,2"
+    from scipy.stats import t as student
+
+    quantile = float(student.ppf(1 - LEVEL / 2, len(values) - 1))
+    allowed = quantile * spread * math.sqrt(1 + 1 / len(values)) + rounding
     words = f"{text}, allowed {allowed:.{reference.digits + 1}f} by the spread over {len(values)} replicates"
     return ("within spread" if abs(gap) <= allowed else "differs"), "; ".join([words, *caveats])
 

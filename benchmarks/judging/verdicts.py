@@ -68,6 +68,9 @@ def judge_cells(claim: Claim, given: Values, reasons: Mapping[Place, str], metri
         notes.append(f"{len(decisions)} of {len(decided)} comparisons can be made, of which {holding} hold")
     elif not comparisons:
         notes.append("there are no rows on both sides of the comparison")
+    elif state == "undecided" and not any(found.lone for found in decisions):
+        open_ = sum(found.state == "undecided" for found in decisions)
+        notes.append(f"{open_} of {len(decisions)} differences may be chance at 5 % (Welch's test, Holm's correction)")
     notes += [note for column, note in substitutes.items() if any(one.column == column for one in comparisons)]
     return Judged(state, _deciding(state, decisions), tuple(notes), any(found.lone for found in decisions))
 

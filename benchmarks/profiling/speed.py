@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.core import environment
 from benchmarks.core.record import SpeedCase, SpeedRecord
+from senm.support.files import write_text
 
 PAIRS, EACH = 11, 1
 ROWS, SIDE = 2, 32  # samples a domain, side of a crop
@@ -116,9 +117,7 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         sys.stdout.write(text)
         return 0
-    path = Path(arguments[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_text(Path(arguments[0]), text)
     return 0
 
 

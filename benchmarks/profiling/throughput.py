@@ -20,6 +20,7 @@ from benchmarks.core.options import SCALES, check_device
 from benchmarks.running.estimate import ACCEPTED, FILE, Rate, Throughput
 from benchmarks.store.store import Store, artefact
 from senm.support.errors import SenmError, UsageError
+from senm.support.files import changing, write_text
 
 if TYPE_CHECKING:
     from senm.data.domains import Domains
@@ -210,7 +211,6 @@ def main(arguments: Sequence[str]) -> int:
     for rate in rates:
         print(f"{rate.kind:12} {rate.system:16} {rate.scale:6} {rate.per_second:10.2f} {rate.unit}/s")
     folder = given.out / environment.machine_key(given.device)
-    folder.mkdir(parents=True, exist_ok=True)
     write(folder / FILE, rates, environment.machine(given.device))
     print(f"written: {folder / FILE}", file=sys.stderr)
     return 0
@@ -218,9 +218,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def write(path: Path, rates: list[Rate], machine: dict[str, str]) -> None:
     """Write speeds, keeping older ones of systems and scales that were not measured now."""
-    if path.is_file():
-        old = Throughput.model_validate_json(path.read_text(encoding="utf-8")).rates
-        now = {(rate.kind, rate.system, rate.scale) for rate in rates}
-        rates = [rate for rate in old if (rate.kind, rate.system, rate.scale) not in now] + rates
-    text = Throughput(machine=machine, date=date.today().isoformat(), rates=tuple(rates)).model_dump_json(indent=1)
-    path.write_text(text + "\n", encoding="utf-8")
+    with changing(path):
+        if path.is_file():
+            old = Throughput.model_validate_json(path.read_text(encoding="utf-8")).rates
+            now = {(rate.kind, rate.system, rate.scale) for rate in rates}
+            rates = [rate for rate in old if (rate.kind, rate.system, rate.scale) not in now] + rates
+        text = Throughput(machine=machine, date=date.today().isoformat(), rates=tuple(rates)).model_dump_json(indent=1)
+        write_text(path, text + "\n")

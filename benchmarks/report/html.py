@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.core.record import TableResult
 from benchmarks.report.context import ReportContext
 from benchmarks.report.view import TableView, number, table_view, title
+from senm.support.files import write_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -79,16 +78,7 @@ def page(results: Sequence[TableResult], context: ReportContext | None = None) -
 def write_html(results: Sequence[TableResult], path: str | Path, context: ReportContext | None = None) -> Path:
     """Write the page; a reader sees the old page or the new one, never half of one. Returns the path."""
     target = Path(path)
-    text = page(results, context)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".report-", suffix=".html")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_text(target, page(results, context))
     return target
 
 

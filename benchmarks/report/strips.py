@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from senm.support.errors import DataError
+from senm.support.files import write_atomically
 
 Kind = Literal["noise", "restoration"]
 AMPLIFICATIONS = (1, 2, 4, 8, 16)
@@ -131,8 +132,12 @@ def save_strip(
     name = f"{kind}-{hashlib.sha256(image.encode()).hexdigest()[:12]}.npz"
     arrays = {f"panel_{i}": window.cut(panel) for i, panel in enumerate(strip.panels.values())}
     header = json.dumps({"kind": kind, "image": image, "labels": list(strip.panels)})
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(Path(folder) / name, header=np.array(header), **arrays)  # type: ignore[arg-type]
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, header=np.array(header), **arrays)  # type: ignore[arg-type]
+
+    write_atomically(Path(folder) / name, write)
     return f"{kind}/{image}", name
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from benchmarks.core.record import Cell, ClaimResult, Column, TableResult
+from benchmarks.report.escape import plain, throughout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,6 +61,7 @@ def show(result: TableResult, out: TextIO | None = None, extras: bool = True) ->
     from rich.table import Table
     from rich.text import Text
 
+    result = throughout(result, plain)
     screen = console(out)
     screen.print(Text(f"{result.table}: {result.caption}", style="bold"))
     seeds = f"seeds {', '.join(str(s) for s in result.seeds)}"
@@ -137,6 +139,8 @@ def claim_text(claim: ClaimResult) -> object:
     text.append(f" {claim.id}: {claim.text}")
     if claim.printed != claim.ours:
         text.append(f" (on the printed cells: {claim.printed})", style="dim")
+    if claim.reason and claim.ours == "undecided":
+        text.append(f" ({claim.reason})", style="dim")
     if claim.deciding:
         text.append(f" [{'; '.join(claim.deciding[:3])}{'; ...' if len(claim.deciding) > 3 else ''}]", style="dim")
     return text

@@ -7,7 +7,9 @@ import io
 from pathlib import Path
 
 from benchmarks.core.record import Cell, Column, TableResult
+from benchmarks.report import escape
 from benchmarks.report.terminal import number
+from senm.support.files import write_text
 
 FIELDS = (
     "table",
@@ -34,8 +36,7 @@ FIELDS = (
 
 
 def write_all(result: TableResult, folder: Path) -> dict[str, Path]:
-    """Write table.json, table.md, table.csv and table.tex into a folder; returns form -> file."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write table.json, .md, .csv, .tex and claims.csv into a folder; returns form -> file."""
     texts = {
         "json": result.model_dump_json(indent=1) + "\n",
         "md": markdown(result),
@@ -45,15 +46,28 @@ def write_all(result: TableResult, folder: Path) -> dict[str, Path]:
     paths = {}
     for form, text in texts.items():
         path = folder / f"table.{form}"
-        temporary = folder / f".table.{form}.tmp"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, text)
         paths[form] = path
+    if result.claims:
+        paths["claims"] = folder / "claims.csv"
+        write_text(paths["claims"], claims_csv(result))
     return paths
+
+
+def claims_csv(result: TableResult) -> str:
+    """One line a claim: its verdict here and on the printed cells, the reason, the cells that decide it."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("claim", "text", "place", "here", "printed", "reason", "decided by"))
+    for claim in result.claims:
+        words = (claim.id, claim.text, claim.place, claim.ours, claim.printed, claim.reason, "; ".join(claim.deciding))
+        writer.writerow(escape.csv_cell(word) for word in words)
+    return stream.getvalue()
 
 
 def markdown(result: TableResult) -> str:
     """A Markdown page: our number and the printed one in each cell, claims, notes, deviations."""
+    result = escape.throughout(result, escape.markdown)
     head = ["row", "pairs", "filled", *(_head(column) for column in result.columns)]
     lines = [
         f"# {result.table}: {result.caption}",
@@ -66,7 +80,7 @@ def markdown(result: TableResult) -> str:
     ]
     for row in result.rows:
         cells = [_both(result.cell(row.id, column.id), column) for column in result.columns]
-        lines.append("| " + " | ".join([_escape(row.label), row.paired, row.filled, *cells]) + " |")
+        lines.append("| " + " | ".join([row.label, row.paired, row.filled, *cells]) + " |")
     if result.claims:
         lines += ["", "## Claims", "", "| claim | here | printed cells | decided by |", "|---|---|---|---|"]
         for claim in result.claims:
@@ -74,9 +88,9 @@ def markdown(result: TableResult) -> str:
                 f"{claim.text} ({claim.place})",
                 claim.ours,
                 claim.printed,
-                "; ".join(claim.deciding) or claim.reason,
+                "; ".join((*claim.deciding, *([claim.reason] if claim.reason else []))),
             ]
-            lines.append("| " + " | ".join(_escape(word) for word in words) + " |")
+            lines.append("| " + " | ".join(words) + " |")
     reasons = sorted(
         {f"{c.row}: {c.reason}" for c in result.cells if c.state in ("not run", "needs server") and c.reason}
     )
@@ -96,30 +110,32 @@ def comma_separated(result: TableResult) -> str:
     for cell in result.cells:
         row, column = rows[cell.row], columns[cell.column]
         low, high = cell.interval or ("", "")
-        writer.writerow(
-            {
-                "table": result.table,
-                "row": cell.row,
-                "label": row.label,
-                "paired": row.paired,
-                "filled": row.filled,
-                "column": cell.column,
-                "metric": column.metric,
-                "split": column.split,
-                "better": column.better,
-                "state": cell.state,
-                "mean": cell.mean,
-                "spread": cell.spread,
-                "values": " ".join(repr(value) for value in cell.values),
-                "interval_low": low,
-                "interval_high": high,
-                "images": cell.images,
-                "paper": cell.paper,
-                "verdict": cell.verdict,
-                "verdict_reason": cell.verdict_reason,
-                "reason": cell.reason,
-            }
-        )
+        fields = {
+            "table": result.table,
+            "row": cell.row,
+            "label": row.label,
+            "paired": row.paired,
+            "filled": row.filled,
+            "column": cell.column,
+            "metric": column.metric,
+            "split": column.split,
+            "better": column.better,
+            "state": cell.state,
+            "mean": cell.mean,
+            "spread": cell.spread,
+            "values": " ".join(repr(value) for value in cell.values),
+            "interval_low": low,
+            "interval_high": high,
+            "images": cell.images,
+            "paper": cell.paper,
+            "verdict": cell.verdict,
+            "verdict_reason": cell.verdict_reason,
+            "reason": cell.reason,
+        }
+        writer.writerow({
+            name: escape.csv_cell(value) if isinstance(value, str) and name != "values" else value
+            for name, value in fields.items()
+        })
     return stream.getvalue()
 
 
@@ -128,25 +144,29 @@ def latex(result: TableResult) -> str:
     columns = [column for column in result.columns if not column.extra]
     lines = [
         "% needs \\usepackage{booktabs}",
-        f"% {result.table}, data {result.data}, scale {result.scale}",
+        f"% {escape.plain(result.table)}, data {escape.plain(result.data)}, scale {escape.plain(result.scale)}",
         "\\begin{tabular}{ll" + "r" * len(columns) + "}",
         "\\toprule",
-        " & ".join(["System", "Pairs", *(_tex(_head(column)) for column in columns)]) + " \\\\",
+        " & ".join(["System", "Pairs", *(escape.latex(_head(column)) for column in columns)]) + " \\\\",
         "\\midrule",
     ]
     best = {column.id: _best(result, column) for column in columns}
     for row in result.rows:
-        words = [_tex(row.label), _tex(row.paired)]
+        words = [escape.latex(row.label), escape.latex(row.paired)]
         for column in columns:
             cell = result.cell(row.id, column.id)
-            text = _tex(_ours(cell, column))
+            text = escape.latex(_ours(cell, column))
             if cell is not None and cell.mean is None and cell.paper is not None:
                 text = f"\\textit{{{number(cell.paper, column.digits)}}}"
             elif cell is not None and cell.mean is not None and cell.mean == best[column.id]:
                 text = f"\\textbf{{{text}}}"
             words.append(text)
         lines.append(" & ".join(words) + " \\\\")
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "% italic: quoted from the paper"]) + "\n"
+    lines += ["\\bottomrule", "\\end{tabular}", "% italic: quoted from the paper"]
+    for claim in result.claims:
+        because = f" ({claim.reason})" if claim.reason else ""
+        lines.append(escape.plain(f"% {claim.id}: {claim.ours}{because}"))
+    return "\n".join(lines) + "\n"
 
 
 def _best(result: TableResult, column: Column) -> float | None:
@@ -175,12 +195,3 @@ def _both(cell: Cell | None, column: Column) -> str:
     mark = f", {cell.verdict}" if cell is not None and cell.verdict not in ("", "not comparable") else ""
     return _ours(cell, column) + paper + mark
 
-
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _tex(text: str) -> str:
-    for mark in ("\\", "&", "%", "$", "#", "_", "{", "}"):
-        text = text.replace(mark, "\\textbackslash{}" if mark == "\\" else "\\" + mark)
-    return text.replace("↓", "$\\downarrow$").replace("↑", "$\\uparrow$").replace("±", "$\\pm$")

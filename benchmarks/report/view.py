@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from benchmarks.core.record import Cell, Column, Row, TableResult
+from benchmarks.core.statistics import ENOUGH
 from benchmarks.report.notes import UNCOMPARED, Notes
 
 
@@ -209,7 +210,7 @@ def _full(result: TableResult) -> Iterable[FullCell]:
                 mean=number(cell.mean, digits),
                 spread=number(cell.spread, digits),
                 replicates=", ".join(number(value, digits) for value in cell.values),
-                interval=" to ".join(low_high),
+                interval=" to ".join(low_high) + (" (rough)" if low_high and cell.images < ENOUGH else ""),
                 images=str(cell.images or ""),
                 printed=number(cell.paper, column.digits),
                 verdict=cell.verdict,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.core.record import EvaluationRecord, Measurement
+from benchmarks.core.statistics import finite_mean
 from benchmarks.running.health import training_health
 from benchmarks.running.steps import Bench, first, high, read_images
 from senm.support.errors import DataError
@@ -72,7 +73,7 @@ def _measure(metric: Any, step: Step, images: Sequence[Any] | None, real: Pairs)
     else:
         given = {"generated": images, "real": real.noisy, "clean": real.clean}
     values, names = metric.values(**given), real.names
-    value = sum(values) / len(values) if values else metric(**given)
+    value = finite_mean(values)[0] if values else metric(**given)
     return Measurement(
         metric=metric.name,
         value=value,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -158,14 +160,48 @@ def translated(step: Step) -> Iterator[None]:
     system = str(step.params.get("system", ""))
     own = system in baselines.REGISTRY or not system
     try:
-        yield
+        if own:
+            yield
+        else:
+            with contained(f"{system!r} failed in the step {step.kind!r}"):
+                yield
     except (torch.OutOfMemoryError, MemoryError) as error:
         mend = "free memory on the device, or use another --device or a smaller scale"
-        raise MachineError(f"{step.label}: out of memory ({str(error).splitlines()[0]})", "", mend) from error
-    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
-        if own:
+        first = next(iter(str(error).splitlines()), "")
+        raise MachineError(f"{step.label}: out of memory ({first})", "", mend) from error
+
+
+@contextmanager
+def contained(what: str) -> Iterator[None]:
+    """Run a user's own code: whatever it raises, exit included, is a `TrainingError` that names it.
+
+    A process that it forked ends here instead of going on with the run. Working folder and default dtype are put back.
+    What cannot be caught is a system that kills the process.
+
+    Raises:
+        TrainingError: the code failed or asked to exit.
+        OSError, MachineError, MemoryError: the disk or the memory is full, which concerns every row.
+    """
+    import torch
+
+    process, folder, dtype = os.getpid(), Path.cwd(), torch.get_default_dtype()
+    try:
+        yield
+    except (KeyboardInterrupt, GeneratorExit, MemoryError, torch.OutOfMemoryError):
+        raise
+    except (TrainingError, DataError, CheckpointError):
+        raise
+    except BaseException as error:
+        reason = error.__cause__ if isinstance(error, SenmError) else error
+        if isinstance(reason, OSError) and reason.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise TrainingError(f"{system!r} failed in the step {step.kind!r}: {type(error).__name__}: {error}") from error
+        words = "it asked to exit" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+        raise TrainingError(f"{what}: {words}") from error
+    finally:
+        if os.getpid() != process:
+            os._exit(1)
+        os.chdir(folder)
+        torch.set_default_dtype(dtype)
 
 
 def missing(plan: Plan, store: Store) -> list[Step]:

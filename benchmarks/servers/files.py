@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from senm.support.errors import DataError
+from senm.support.files import writable, write_atomically
 
 if TYPE_CHECKING:
     from senm.data.pool import Images
@@ -59,12 +60,14 @@ def blocks_in_order(images: Images, grid: tuple[int, int], side: int) -> Iterato
 
 def write_csv(path: Path, blocks: Iterable[np.ndarray]) -> None:
     """Write SubmitSrgb.csv, row by row."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="ascii", newline="") as file:
-        file.write("ID,BLOCK\n")
-        for index, block in enumerate(blocks):
-            file.write(f"{index},{encode_block(block)}\n")
-    temporary.replace(path)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="ascii", newline="") as file:
+            file.write("ID,BLOCK\n")
+            for index, block in enumerate(blocks):
+                file.write(f"{index},{encode_block(block)}\n")
+
+    write_atomically(path, write)
 
 
 def check_csv(path: Path, count: int = SIDD_GRID[0] * SIDD_GRID[1], side: int = SIDD_SIDE) -> None:
@@ -99,22 +102,31 @@ def write_mat(
     path: Path, blocks: Iterable[np.ndarray], seconds: float = 0.0, about: dict[str, str] | None = None
 ) -> None:
     """Write the older SubmitSrgb.mat: a 40 x 32 cell of single blocks in [0, 1], the time, and optional texts."""
-    from scipy.io import savemat
-
     cell = np.empty(SIDD_GRID, dtype=object)
     for index, block in enumerate(blocks):
         cell[divmod(index, SIDD_GRID[1])] = block.astype(np.float32) / 255
     pixels = SIDD_GRID[0] * SIDD_GRID[1] * SIDD_SIDE**2
     fields = ("MethodName", "Authors", "PaperTitle", "Venue", "MachineSpecs")
-    savemat(
+    _write_mat(
         path,
         {
             "DenoisedBlocksSrgb": cell,
             "TimeMPSrgb": seconds * 1024 * 1024 / pixels,
             "OptionalData": {name: (about or {}).get(name, "") for name in fields},
         },
-        do_compression=True,
+        compressed=True,
     )
+
+
+def _write_mat(path: Path, values: dict[str, Any], compressed: bool = False) -> None:
+    """Write a MATLAB v5 file whole or not at all."""
+    from scipy.io import savemat
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            savemat(file, values, do_compression=compressed)
+
+    write_atomically(path, write)
 
 
 def check_mat(path: Path, side: int = SIDD_SIDE) -> None:
@@ -140,9 +152,7 @@ def write_dnd(folder: Path, crops: Iterable[np.ndarray], grid: tuple[int, int] =
     Args:
         crops: uint8 or float (512, 512, 3) RGB; uint8 is divided by 255, floats are clamped to [0, 1].
     """
-    from scipy.io import savemat
-
-    folder.mkdir(parents=True, exist_ok=True)
+    writable(folder)
     source, paths = iter(crops), []
     for photo in range(grid[0]):
         cell = np.empty((1, grid[1]), dtype=object)
@@ -151,7 +161,7 @@ def write_dnd(folder: Path, crops: Iterable[np.ndarray], grid: tuple[int, int] =
             scaled = crop.astype(np.float32) / 255 if crop.dtype == np.uint8 else crop.clip(0, 1)
             cell[0, box] = scaled.astype(np.float32)
         path = folder / f"{photo + 1:04d}.mat"
-        savemat(path, {"Idenoised": cell, "israw": False, "eval_version": "1.0"})
+        _write_mat(path, {"Idenoised": cell, "israw": False, "eval_version": "1.0"})
         paths.append(path)
     return paths
 
@@ -183,7 +193,6 @@ def check_dnd(folder: Path, grid: tuple[int, int] = DND_GRID, side: int = DND_SI
 
 def sidd(images: Images, out: Path, mat: bool = False) -> list[Path]:
     """Write and check the SIDD submission; returns its files."""
-    out.mkdir(parents=True, exist_ok=True)
     write_csv(out / CSV_NAME, blocks_in_order(images, SIDD_GRID, SIDD_SIDE))
     check_csv(out / CSV_NAME)
     if not mat:

@@ -12,6 +12,7 @@ from benchmarks.core.record import Frozen
 from benchmarks.data import datasets
 from benchmarks.tables import table
 from senm.support.errors import DataError, UsageError, unknown
+from senm.support.files import changing, write_text
 
 FILE = Path(__file__).resolve().parents[2] / "results" / "scores.json"
 
@@ -35,12 +36,14 @@ def read_scores(path: Path = FILE) -> list[Score]:
     Raises:
         DataError: the file is not readable.
     """
-    if not path.is_file():
+    if not path.exists():
         return []
     try:
-        return [Score.model_validate(item) for item in json.loads(path.read_text(encoding="utf-8"))]
-    except ValueError as error:
+        scores = [Score.model_validate(item) for item in json.loads(path.read_text(encoding="utf-8"))]
+        latest(scores)
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         raise DataError(f"{path} cannot be read: {error}", "a list of scores") from error
+    return scores
 
 
 def add(score: Score, path: Path = FILE) -> None:
@@ -64,7 +67,7 @@ def add(score: Score, path: Path = FILE) -> None:
     if kind not in kinds:
         raise unknown(f"data set of {score.table}", kind, kinds)
     try:
-        date.fromisoformat(score.date)
+        day = date.fromisoformat(score.date).isoformat()
     except ValueError:
         raise UsageError(f"--date {score.date!r}", "a date such as 2024-06-17") from None
     low, high = (0.0, 100.0) if score.column.endswith("psnr") else (0.0, 1.0)
@@ -72,12 +75,10 @@ def add(score: Score, path: Path = FILE) -> None:
         raise UsageError(f"{score.column} of {score.value:g}", f"a value between {low:g} and {high:g}")
     if not score.source.strip():
         raise UsageError("the score has no source", "where it can be looked up, such as the server's page")
-    scores = [*read_scores(path), score.model_copy(update={"data": kind})]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    text = json.dumps([item.model_dump() for item in scores], indent=1)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with changing(path):
+        scores = [*read_scores(path), score.model_copy(update={"data": kind, "date": day})]
+        write_text(path, json.dumps([item.model_dump() for item in scores], indent=1) + "\n")
+
 
 
 def known_scores(name: str, data: str, scale: str, path: Path = FILE) -> dict[tuple[str, str], float]:
@@ -87,4 +88,5 @@ def known_scores(name: str, data: str, scale: str, path: Path = FILE) -> dict[tu
 
 def latest(scores: Iterable[Score]) -> dict[tuple[str, str], float]:
     """The score of the latest date for each (row, column); of two on one day the one stored last."""
-    return {(score.row, score.column): score.value for score in sorted(scores, key=lambda score: score.date)}
+    by_date = sorted(scores, key=lambda score: date.fromisoformat(score.date))
+    return {(score.row, score.column): score.value for score in by_date}

@@ -1,7 +1,9 @@
 """Locks between processes that a crash cannot leave behind.
 
 POSIX record locks belong to a process: the kernel drops them when it dies, and a forked data-loading worker
-does not inherit them. They do not exclude threads of one process, so a thread lock by path does that part.
+does not inherit them, as it would the flock of the filelock library, which outlives a killed parent in its workers.
+They do not exclude threads of one process, so a thread lock by path does that part. Users of a store share a lock,
+which that library does not know.
 """
 
 from __future__ import annotations

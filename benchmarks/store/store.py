@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from benchmarks.store import artefact
 from benchmarks.store.locks import Presence, locked
 from senm.support.errors import DataError, MachineError, UsageError
+from senm.support.files import IN_THE_WAY
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ _MEANING = {
     errno.EROFS: ("the store is on a read-only file system", "choose a writable folder with --store"),
     errno.EACCES: ("no permission to write to the store", "change its permissions or choose another --store"),
     errno.EPERM: ("no permission to write to the store", "change its permissions or choose another --store"),
+    errno.EIO: ("the disk reports an input/output error", "check the disk, or choose another --store"),
+    **dict.fromkeys(IN_THE_WAY, ("a file or folder of another kind is in the store's way", "move it away")),
 }
 ROOM = 1 << 20  # bytes: with less free space than this, a failed write is put down to a full disk
 

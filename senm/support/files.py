@@ -13,15 +13,28 @@ from filelock import FileLock, Timeout
 
 from senm.support.errors import MachineError
 
+IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP)
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE,
+           errno.ENAMETOOLONG)
+
 
 def writing_failed(path: Path | str, error: OSError) -> MachineError:
     """The error for a file that could not be written, with the action that the operating system's reason asks for."""
     mend = {
         errno.ENOSPC: "free disk space, or write elsewhere",
         errno.EDQUOT: "free disk space, or write elsewhere",
+        errno.EFBIG: "raise the file size limit (ulimit -f)",
         errno.ENOENT: "make the folder first",
+        **dict.fromkeys(IN_THE_WAY, "remove what is in the way, or write elsewhere"),
     }.get(error.errno or 0, "choose a folder that this user can write")
     return MachineError(f"{path} cannot be written: {error.strerror or error}", "a writable folder", mend)
+
+
+def machine_error(error: OSError) -> MachineError | None:
+    """What the machine or a file of the wrong kind refused, as a sentence; None for errors that are our defects."""
+    if error.errno not in (*REFUSED, *IN_THE_WAY):
+        return None
+    return writing_failed(error.filename or "a file", error)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -51,6 +64,28 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a whole file as `write_atomically` does."""
     write_atomically(path, lambda temporary: temporary.write_bytes(data))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file in UTF-8 as `write_atomically` does."""
+    write_bytes(path, text.encode())
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Hold the lock of a file that is read, changed and written again; another process waits.
+
+    The lock is a file beside it, .NAME.lock, which stays.
+
+    Raises:
+        MachineError: the folder cannot be written.
+    """
+    writable(path.parent)
+    try:
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            yield
+    except OSError as error:
+        raise writing_failed(path, error) from error
 
 
 def writable(folder: Path) -> Path:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.core.record import EvaluationRecord, Measurement, TableResult
-from benchmarks.core.statistics import interval, mean_and_spread, paired, sign_flip_p
-from benchmarks.judging.differences import compare_files, compare_records
+from benchmarks.core.statistics import finite_mean, holm, interval, mean_and_spread, paired, sign_flip_p
+from benchmarks.judging.differences import compare_files, compare_records, corrected
 from senm.support.errors import DataError, UsageError
 
 
@@ -44,7 +44,35 @@ def test_values_that_are_not_finite_have_no_interval_and_no_spread(values: list[
 
 def test_images_that_both_restore_without_any_error_are_ties() -> None:
     found = paired({"a": np.inf, "b": 30.0}, {"a": np.inf, "b": 30.5})
-    assert (found.difference, found.ties, found.wins) == (0.25, 1, 1) and found.p == 1.0
+    assert (found.difference, found.ties, found.wins, found.infinite) == (0.5, 1, 1, 1) and found.p == 1.0
+    assert finite_mean([np.inf, 30.0, 31.0]) == (30.5, 1)
+    assert finite_mean([np.inf, np.inf]) == (np.inf, 2) and np.isnan(finite_mean([np.nan, 1.0])[0])
+
+
+def test_infinite_values_are_counted_beside_the_mean_of_the_finite_ones() -> None:
+    whole = record()
+    (psnr, *_) = whole.measurements
+    exact = {**psnr.per_image, "photo0": float("inf")}
+    value = finite_mean(list(exact.values()))[0]
+    one = whole.model_copy(update={"measurements": (psnr.model_copy(update={"per_image": exact, "value": value}),)})
+    same, changed = compare_records(one, one)[0], compare_records(whole, one)[0]
+    assert "(+0.0000)" in same.sentence() and "equal on 8" in same.sentence() and "nan" not in same.sentence()
+    assert "larger on 1 of 8 images" in changed.sentence() and "1 images of an infinite value" in changed.sentence()
+
+
+def test_holm_is_that_of_statsmodels_and_compare_says_its_correction() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == [] and holm([0.7, 0.9]) == [1.0, 1.0]
+    lines = corrected([*compare_records(record(), record(0.5))] * 3)
+    assert [line.p for line in lines if line.test] == pytest.approx([3 * 2 / 2**8] * 3)
+    assert "corrected 0.0234: differs" in lines[0].sentence() and "rough 95 %" in lines[0].sentence()
+
+
+def test_records_of_other_images_are_not_compared() -> None:
+    one, other = (record(description={"params": {"fingerprint": text * 20}}) for text in "ab")
+    assert compare_records(one, one)
+    with pytest.raises(UsageError, match="of other images: fingerprints 'aaaaaaaaaaaa' and 'bbbbbbbbbbbb'"):
+        compare_records(one, other)
 
 
 def test_sign_flip_p_is_exact_for_few_and_close_for_many() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,30 @@ def test_a_score_of_data_named_with_its_folder_is_shown(tmp_path: Path) -> None:
     assert "where" not in (tmp_path / "s.json").read_text()
 
 
+def test_dates_are_compared_as_dates_however_they_are_written(tmp_path: Path) -> None:
+    for value, day in ((39.0, "2024-12-31"), (38.0, "20240101"), (37.0, "2024-W01-1")):
+        add(GOOD.model_copy(update={"value": value, "date": day}), tmp_path / "s.json")
+    assert known_scores("table2", "sidd", "paper", tmp_path / "s.json") == {("senm-10", "bench-psnr"): 39.0}
+    assert [score.date for score in read_scores(tmp_path / "s.json")] == ["2024-12-31", "2024-01-01", "2024-01-01"]
+
+
+def add_some(path: Path, first: int) -> None:
+    for value in range(first, first + 5):
+        add(GOOD.model_copy(update={"value": float(value)}), path)
+
+
+def test_scores_added_by_processes_at_once_are_all_kept(tmp_path: Path) -> None:
+    fork = multiprocessing.get_context("fork")
+    workers = [fork.Process(target=add_some, args=(tmp_path / "s.json", first)) for first in (1, 11, 21)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    values = sorted(score.value for score in read_scores(tmp_path / "s.json"))
+    assert values == [first + i for first in (1, 11, 21) for i in range(5)]
+    assert {path.name for path in tmp_path.iterdir()} == {"s.json", ".s.json.lock"}
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -62,3 +87,16 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text("[{]")
     with pytest.raises(DataError, match=r"s\.json"):
         read_scores(tmp_path / "s.json")
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', "7", "null", "[" * 9999, '[{"date": 3}]'])
+def test_what_is_no_list_of_scores_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "s.json").write_text(text)
+    with pytest.raises(DataError, match=r"s\.json"):
+        read_scores(tmp_path / "s.json")
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "s.json").mkdir()
+    with pytest.raises(DataError, match=r"s\.json"):
+        add(GOOD, tmp_path / "s.json")

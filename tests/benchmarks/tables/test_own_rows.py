@@ -105,6 +105,45 @@ def test_a_plugin_that_fails_is_named_and_takes_only_its_row(
     assert found["gaussian", "kld"]["state"] == "measured"
 
 
+ENDINGS = {
+    "exits": "raise SystemExit(0)",
+    "raises": "raise type('Mine', (Exception,), {})('of its own')",
+    "file": "open('/nowhere/at/all')",
+    "usage": "raise UsageError('not the user')",
+    "forks": "pid = os.fork() or sys.exit(); os.waitpid(pid, 0); raise BaseException('after the fork')",
+}
+
+
+def test_whatever_plugins_do_their_rows_fail_alone_and_stdout_is_json(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    example = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "own-row.md").read_text(), re.DOTALL)[0]
+    head = "import os, sys\nfrom senm.support.errors import UsageError\nprint('{0} is here')\n"
+    for name, ending in ENDINGS.items():
+        begin = "        for i, name in enumerate"
+        text = example.replace("my-noise", name).replace(begin, f"        os.chdir('/')\n        {ending}\n{begin}")
+        assert ending in text
+        (place / f"plugin_{name}.py").write_text(head.format(name) + text)
+    monkeypatch.syspath_prepend(str(place))
+    monkeypatch.chdir(place)
+    plugins = [word for name in ENDINGS for word in ("--plugin", f"plugin_{name}:MyNoise")]
+    assert call(place, "table1", "--rows", ",".join([*ENDINGS, "gaussian"]), "--json", *plugins) == 5
+    said = capfd.readouterr()
+    found = {(cell["row"], cell["column"]): cell["state"] for cell in json.loads(said.out)["cells"]}
+    assert {name: found[name, "kld"] for name in ENDINGS} == dict.fromkeys(ENDINGS, "not run")
+    assert found["gaussian", "kld"] == "measured"
+    assert "Traceback" not in said.err and "it asked to exit" in said.err and "Mine: of its own" in said.err
+    assert "exits is here" in said.err and Path.cwd() == place
+
+
+@pytest.mark.parametrize("text", ["raise SystemExit(0)", "1 / 0", "raise OSError(2, 'none')", "x ="])
+def test_a_plugin_that_cannot_be_imported_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    name = f"importing_{abs(hash(text))}"
+    (place / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(place))
+    assert call(place, "table1", "--plugin", f"{name}:R") == 2
+
+
 def test_a_plugin_that_suits_no_table_is_refused(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
