@@ -9,14 +9,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from statistics import median, stdev
 
 from benchmarks.core import environment
-from benchmarks.core.record import GoldenRecord, SpeedRecord, TableResult, read
+from benchmarks.core.record import GoldenRecord, Provenance, SpeedRecord, TableResult, read
 from ci import accepted as kept
 from ci.accepted import SLACK, AcceptedGolden, AcceptedSpeed, AcceptedTable
-from ci.judge import Finding, failure, judge_golden, judge_speed, judge_table, note
+from ci.judge import Finding, Gate, failure, judge_golden, judge_speed, judge_table, note
+from ci.recompute import contradictions
 from senm.support.errors import DataError, SenmError
 
 RUNS = Path(__file__).resolve().parents[1] / "results" / "runs"
@@ -50,7 +52,8 @@ def judge(runs: Path, root: Path, scale: str, machine: str) -> list[Finding]:
     golden = runs / "gate" / GOLDEN
     if golden.is_file():
         known = [read(path, AcceptedGolden) for path in sorted((root / "golden").glob("*.json"))]
-        findings += judge_golden(read(golden, GoldenRecord), known)
+        measured: GoldenRecord = read(golden, GoldenRecord)
+        findings += [*judge_golden(measured, known), *made_by("golden", "the golden record", measured.provenance)]
     else:
         findings.append(failure("golden", f"no golden numbers at {golden}: python -m ci.measure --scale {scale}"))
     name, folder = kept.nearest_machine(root, machine, scale)
@@ -63,7 +66,9 @@ def judge(runs: Path, root: Path, scale: str, machine: str) -> list[Finding]:
             findings.append(failure("drift", f"no accepted record of {required} for {name}"))
     for table, path in theirs.items():
         if table in ours:
-            findings += judge_table(read(ours[table], TableResult), read(path, AcceptedTable))
+            found: TableResult = read(ours[table], TableResult)
+            findings += [*judge_table(found, read(path, AcceptedTable)), *made_by("drift", table, found.provenance)]
+            findings += [failure("drift", f"{table}: {each}") for each in contradictions(found, ours[table].parent)]
         else:
             findings.append(failure("drift", f"{table} vanished: python -m ci.measure --scale {scale}"))
     findings += [note("drift", f"{table} has no accepted record") for table in sorted(set(ours) - set(theirs))]
@@ -71,10 +76,26 @@ def judge(runs: Path, root: Path, scale: str, machine: str) -> list[Finding]:
     if not speed.is_file():
         findings.append(failure("speed", f"no speed record at {speed}: python -m ci.measure --scale {scale}"))
     elif (folder / SPEED).is_file():
-        findings += judge_speed(read(speed, SpeedRecord), read(folder / SPEED, AcceptedSpeed))
+        timed: SpeedRecord = read(speed, SpeedRecord)
+        findings += judge_speed(timed, read(folder / SPEED, AcceptedSpeed))
+        findings += made_by("speed", "the speed record", timed.provenance)
     else:
         findings.append(failure("speed", f"no accepted speed for {name}"))
     return findings
+
+
+@lru_cache(maxsize=1)
+def code() -> str:
+    """The version of this code."""
+    return environment.git_state()
+
+
+def made_by(gate: Gate, what: str, provenance: Provenance) -> list[Finding]:
+    """A failure where a record was made by another version of the code."""
+    if provenance.git == code():
+        return []
+    words = [version or "an unknown version" for version in (provenance.git, code())]
+    return [failure(gate, f"{what} was made by {words[0]}, this is {words[1]}: measure again (python -m ci.measure)")]
 
 
 def accept(runs: Path, root: Path, scale: str, machine: str, reason: str, what: Sequence[str]) -> list[Path]:
@@ -85,7 +106,7 @@ def accept(runs: Path, root: Path, scale: str, machine: str, reason: str, what: 
 
     Raises:
         UsageError: no reason, or a table without enough replicates to measure its spread.
-        DataError: there is nothing to accept.
+        DataError: there is nothing to accept, or a table contradicts its records.
     """
     reason, when = kept.checked_reason(reason), kept.now()
     folder = root / machine / scale
@@ -99,6 +120,9 @@ def accept(runs: Path, root: Path, scale: str, machine: str, reason: str, what: 
     if "drift" in what:
         for name, path in tables(runs, scale).items():
             table: TableResult = read(path, TableResult)
+            if wrong := contradictions(table, path.parent):
+                raise DataError(f"{path} contradicts its records: {wrong[0]}", "a table as it was measured",
+                                "measure it again")
             planned.append(
                 (
                     folder / f"{name}.json",

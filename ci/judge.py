@@ -15,6 +15,7 @@ from benchmarks.core.record import GoldenRecord, SpeedRecord, TableResult
 from ci.accepted import AcceptedGolden, AcceptedSpeed, AcceptedTable, key_of, measured, shared
 
 T = TypeVar("T")
+Gate = Literal["golden", "drift", "speed"]
 
 ELSEWHERE: dict[str, float] = {"train dncnn": 2e-3, "sample, uint8": 1e-3, "metrics": 1e-5}
 ELSEWHERE_FLOAT64 = 1e-6
@@ -29,17 +30,17 @@ Between the AVX-512, AVX2 and plain kernels of one processor float64 cases were 
 class Finding:
     """One thing the gate saw: `gate` is golden, drift or speed."""
 
-    gate: Literal["golden", "drift", "speed"]
+    gate: Gate
     kind: Literal["failure", "note"]
     text: str
 
 
-def failure(gate: Literal["golden", "drift", "speed"], text: str) -> Finding:
+def failure(gate: Gate, text: str) -> Finding:
     """A finding that fails the gate."""
     return Finding(gate, "failure", text)
 
 
-def note(gate: Literal["golden", "drift", "speed"], text: str) -> Finding:
+def note(gate: Gate, text: str) -> Finding:
     """A finding to be read."""
     return Finding(gate, "note", text)
 

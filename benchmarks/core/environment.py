@@ -32,9 +32,14 @@ CUDA_NOT_DETERMINISTIC = (
 )
 """What may differ between two runs on a GPU even with `deterministic`; printed by `run doctor` and in the docs."""
 
+CODE = (":/", ":(top,exclude)results/accepted")
+
 
 def git_state(folder: Path = ROOT) -> str:
-    """Commit of the code, with '+changes' where tracked files differ from it; outside a repository SENM_COMMIT."""
+    """Commit of the code, with '+changes' where tracked files differ from it; outside a repository SENM_COMMIT.
+
+    Accepted records are no code.
+    """
 
     def git(*arguments: str) -> str:
         answer = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
@@ -46,7 +51,7 @@ def git_state(folder: Path = ROOT) -> str:
         commit = ""
     if not commit:
         return os.environ.get("SENM_COMMIT", "")
-    return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no", "--", *CODE) else "")
 
 
 @lru_cache(maxsize=1)

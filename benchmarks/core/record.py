@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from benchmarks.core.statistics import finite_mean
 from senm.support.errors import DataError
 
 VERSION = 2
@@ -45,13 +47,30 @@ TIME_FIELDS = ("started", "wall_seconds", "git", "command", "machine")
 
 
 class Measurement(Frozen):
-    """One metric on one split. `metric` is a name of `benchmarks.metrics.METRICS` and carries its convention."""
+    """One metric on one split. `metric` is a name of `benchmarks.metrics.METRICS` and carries its convention.
+
+    A value with values by image is their mean, of the finite ones where some are infinite; a record that says otherwise
+    is refused.
+    """
 
     metric: str
     value: float
     split: str
     images: int
     per_image: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_the_mean(self) -> Measurement:
+        if self.per_image:
+            values = list(self.per_image.values())
+            mean, infinite = finite_mean(values)
+            if len(values) != self.images:
+                raise ValueError(f"{self.metric} on {self.images} images has values of {len(values)}")
+            whole = self.value == sum(values) / len(values) and infinite > 0
+            if not (whole or math.isclose(self.value, mean, rel_tol=1e-9, abs_tol=1e-12)
+                    or (math.isnan(self.value) and math.isnan(mean))):
+                raise ValueError(f"{self.metric} is {self.value:.6g}, but {mean:.6g} by its values of images")
+        return self
 
 
 class EvaluationRecord(Frozen):
@@ -197,8 +216,8 @@ def current(data: dict[str, Any], path: str) -> dict[str, Any]:
         DataError: it was written by a newer version of the project; `path` is named.
     """
     version = data.get("version", 1)
-    if not isinstance(version, int) or version > VERSION:
-        raise DataError(f"{path} has version {version}", f"at most {VERSION}", "update this project")
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= VERSION:
+        raise DataError(f"{path} has version {version}", f"1 to {VERSION}", "update this project")
     if isinstance(data.get("record"), dict):  # an accepted record: what changes between versions is what it holds
         return {**data, "version": VERSION, "record": current(data["record"], path)}
     while version < VERSION:
@@ -218,7 +237,9 @@ def read(path: str | Path, kind: type[BaseModel]) -> Any:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"no record at {path}", f"a {kind.__name__} as JSON") from None
-    except ValueError:
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})", f"a {kind.__name__} as JSON") from None
+    except (ValueError, RecursionError):
         raise DataError(f"{path} is not JSON", f"a {kind.__name__}") from None
     if not isinstance(data, dict):
         raise DataError(f"{path} is not a record", f"a {kind.__name__}")

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from senm.support.seeding import rng
-
 RESAMPLES = 2000
 ENOUGH = 20
 """Images from which on a bootstrap interval is about what it says; over fewer it covers less than 95 %."""
@@ -47,6 +45,8 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
     if np.ptp(array) == 0:
         return float(array[0]), float(array[0])
     from scipy.stats import bootstrap
+
+    from senm.support.seeding import rng
 
     found = bootstrap(
         (array,),
@@ -103,6 +103,8 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     if n <= 13:
         signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
     else:
+        from senm.support.seeding import rng
+
         drawn = rng("sign-flip", n).integers(0, 2, size=(10_000, n)) * 2.0 - 1.0
         signs = np.concatenate([np.ones((1, n)), drawn])
     sums = np.abs(signs @ array)
