@@ -86,7 +86,26 @@ def read_state_dict(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]
             state = state[wrapper]
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise CheckpointError("the checkpoint is not a state dict", "a mapping from parameter names to tensors")
+    for name, tensor in state.items():
+        if why := unfit(name, tensor):
+            raise CheckpointError(f"layer {name!r} of the checkpoint {why}", "finite numbers, whole in the file",
+                                  "download it again, or train it again")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def unfit(name: Any, tensor: Tensor) -> str:
+    """Why an entry of a state dict is no set of weights, or an empty string."""
+    if not isinstance(name, str):
+        return "has no name"
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type == "meta":
+        return "is sparse, quantised or without numbers"
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        return f"claims the shape {tuple(tensor.shape)}, of which the file holds a part"
+    if tensor.is_complex():
+        return "is complex"
+    if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+        return "holds values that are not finite"
+    return ""
 
 
 def load_exactly(model: nn.Module, state: Mapping[str, Tensor], rules: list[tuple[str, Any]], what: str) -> None:
@@ -106,6 +125,8 @@ def load_exactly(model: nn.Module, state: Mapping[str, Tensor], rules: list[tupl
     if extra:
         raise CheckpointError(f"layer {extra[0]!r} of the checkpoint is unknown to {what}")
     dtype = next(iter(state.values())).dtype
+    if not dtype.is_floating_point:
+        raise CheckpointError(f"the checkpoint of {what} is of type {dtype}", "floating-point numbers")
     model.to(dtype).load_state_dict({name: state[theirs] for name, theirs in own.items()})
 
 
@@ -118,6 +139,8 @@ def shape_of(state: Mapping[str, Tensor], name: str, what: str) -> tuple[int, ..
     """Shape of a parameter from which sizes are inferred."""
     if name not in state:
         raise CheckpointError(f"layer {name!r} is missing from the checkpoint of {what}", f"the layout of {what}")
+    if state[name].ndim < 2:
+        raise CheckpointError(f"layer {name!r} of {what} has shape {tuple(state[name].shape)}", "weights of a layer")
     return tuple(state[name].shape)
 
 

@@ -21,6 +21,7 @@ from senm.support.errors import DataError
 from senm.support.files import write_atomically
 
 Kind = Literal["noise", "restoration"]
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError, zipfile.BadZipFile, zlib.error)
 AMPLIFICATIONS = (1, 2, 4, 8, 16)
 
 
@@ -147,7 +148,7 @@ def load_strip(path: str | Path, title: str = "") -> Strip:
         with np.load(path, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
             panels = {label: file[f"panel_{i}"] for i, label in enumerate(header["labels"])}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise DataError(f"{Path(path).name} is not a readable strip ({error})", "a file of save_strip") from error
     return Strip(header["kind"], header["image"], panels, title)
 

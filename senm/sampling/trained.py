@@ -8,6 +8,7 @@ for people the model card, `README.md`, with the facts that the other files do n
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -269,7 +270,10 @@ def read_curve(folder: Path) -> LevelCurve:
     values = read_json(folder, CURVE)
     try:
         low, high = values["range"]
-        return LevelCurve(tuple(float(c) for c in values["coefficients"]), (float(low), float(high)))
+        numbers = [float(value) for value in (*values["coefficients"], low, high)]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("a value is not finite")
+        return LevelCurve(tuple(numbers[:-2]), (numbers[-2], numbers[-1]))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CURVE} is broken: {error}", "coefficients and a range") from None
 
@@ -288,10 +292,19 @@ def read_json(folder: Path, name: str) -> Any:
     """A JSON file of a checkpoint folder.
 
     Raises:
-        CheckpointError: missing or broken.
+        CheckpointError: missing or broken, or not of the form of this file.
     """
     try:
-        return json.loads((folder / name).read_text())
-    except (OSError, ValueError) as error:
+        found = json.loads((folder / name).read_text())
+    except (OSError, ValueError, RecursionError) as error:
         reason = type(error).__name__
         raise CheckpointError(f"{folder / name} cannot be read ({reason})", "a checkpoint folder") from None
+    if name == "levels.json":
+        fits = isinstance(found, list) and all(type(v) in (int, float) and 0 <= v < math.inf for v in found)
+        form = "a list of levels, none below 0"
+    else:
+        fits = isinstance(found, dict) and isinstance(found.get("network", {}), dict)
+        form = "names and values"
+    if not fits:
+        raise CheckpointError(f"{folder / name} is broken", form, "train the model again")
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -14,12 +15,18 @@ from senm.support.errors import DataError, MachineError
 from senm.support.files import writing_failed
 from senm.support.progress import NullProgress, Progress
 
+DEEPEST = 64
+
 
 def unsafe(member: zipfile.ZipInfo) -> str:
     """Why a member must not be unpacked, or an empty string."""
     name = member.filename
     if "\\" in name or "\x00" in name or (len(name) > 1 and name[1] == ":"):
         return "has a name that is not portable"
+    if not name or not (PurePosixPath(name).parts or name.endswith("/")):
+        return "has no name"
+    if len(PurePosixPath(name).parts) > DEEPEST:
+        return f"lies more than {DEEPEST} folders deep"
     if name.startswith("/") or ".." in PurePosixPath(name).parts:
         return "would be written outside the folder"
     mode = member.external_attr >> 16
@@ -83,10 +90,14 @@ def _extract_member(source: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path
     if target.is_file() and target.stat().st_size == member.file_size and _crc(target) == member.CRC:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    with source.open(member) as packed, part.open("wb") as out:
-        shutil.copyfileobj(packed, out, 1 << 20)
-    os.replace(part, target)
+    handle, part = tempfile.mkstemp(dir=target.parent, suffix=".part")  # a new file: nothing is written through a link
+    try:
+        with source.open(member) as packed, open(handle, "wb") as out:
+            shutil.copyfileobj(packed, out, 1 << 20)
+        os.chmod(part, 0o644)
+        os.replace(part, target)
+    finally:
+        Path(part).unlink(missing_ok=True)
 
 
 def _crc(path: Path) -> int:

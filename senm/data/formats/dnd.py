@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from senm.data.cuts import Cut
-from senm.data.formats.matfiles import container
+from senm.data.formats.matfiles import container, own, own_link
 from senm.data.manifest import Source, file_sha256
 from senm.data.pool import Images
 from senm.data.prepared import PreparedData
@@ -102,13 +102,14 @@ def read_boxes(path: Path, shape: DndShape = OFFICIAL) -> np.ndarray:
         DataError: not HDF5, no such table, another count, or boxes that are not 1-based, inclusive and square.
     """
     with _open(path) as file:
+        own_link(file, "info", path)
         table = file.get("info/boundingboxes")
         if table is None or h5py.check_ref_dtype(table.dtype) is None:
             raise DataError(f"{path} has no table info/boundingboxes of references", "the official info.mat")
-        references = table[()].ravel()
+        references = own(table, path)[()].ravel()
         if len(references) != shape.photos:
             raise DataError(f"{path} lists {len(references)} of {shape.photos} photographs", "the official info.mat")
-        corners = [np.asarray(file[reference][()]).T for reference in references]
+        corners = [np.asarray(own(file[reference], path)[()]).T for reference in references]
     for corner in corners:
         if corner.shape != (shape.boxes, 4):
             raise DataError(f"{path}: boxes of shape {corner.shape}", f"({shape.boxes}, 4)",
@@ -138,9 +139,9 @@ def read_dnd(root: Path, shape: DndShape = OFFICIAL) -> DndCrops:
         raise DataError(f"images_srgb lacks {len(missing)} of {shape.photos} files ({', '.join(missing[:3])})",
                         f"0001.mat to {expected[-1].name}", "unpack the whole archive")
     cuts = []
-    for path, own in zip(expected, boxes.tolist(), strict=True):
+    for path, mine in zip(expected, boxes.tolist(), strict=True):
         height, width = photo_size(path)
-        for row, column, h, w in own:
+        for row, column, h, w in mine:
             if row + h > height or column + w > width:
                 fits = row + h <= width and column + w <= height
                 turned = " (it would fit the transposed photograph)" if fits else ""
@@ -157,10 +158,12 @@ def photo_size(path: Path) -> tuple[int, int]:
         DataError: no InoisySRGB, not (3, W, H) floats, or memory that was reshaped instead of transposed.
     """
     with _open(path) as file:
+        own_link(file, KEY, path)
         stored = file.get(KEY)
         if not isinstance(stored, h5py.Dataset):
             raise DataError(f"{path} holds {', '.join(file) or 'nothing'}, not {KEY}", f"the variable {KEY}",
                             "take the files of images_srgb, not of images_raw")
+        own(stored, path)
         if stored.ndim != 3 or stored.shape[0] != 3:
             how = "channels last, not MATLAB's axis order" if stored.shape[-1] == 3 else "not an RGB image"
             raise DataError(f"{path}: {KEY} is stored as {stored.shape}, {how}", "(3, width, height) in HDF5",

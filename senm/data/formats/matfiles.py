@@ -6,14 +6,17 @@ so a v7.3 array is transposed here and both containers give the same array.
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from senm.support.errors import DataError
 
+DENSEST = 1032  # values in a byte: what deflate reaches at most
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 # What scipy raises on cut or foreign bytes: it has no single error class for a broken file.
 _BROKEN = (ValueError, TypeError, KeyError, IndexError, OSError, EOFError, zlib.error, struct.error,
@@ -57,6 +60,8 @@ def keys(path: Path) -> dict[str, tuple[int, ...]]:
         import h5py
 
         with h5py.File(path, "r") as file:
+            for name in file:
+                own_link(file, name, path)
             return {k: tuple(reversed(v.shape)) for k, v in file.items() if isinstance(v, h5py.Dataset)}
     except _BROKEN as error:
         raise _cut(path, error) from error
@@ -73,6 +78,7 @@ def read_array(path: Path, key: str) -> np.ndarray:
     if key not in known:
         raise DataError(f"{path.name} holds {', '.join(known) or 'no variable'}, not '{key}'", f"the variable '{key}'",
                         "the file is not the one its name says: download it again")
+    check_claim(path, math.prod(known[key]))
     try:
         if container(path) == "v5":
             from scipy.io import loadmat
@@ -82,12 +88,45 @@ def read_array(path: Path, key: str) -> np.ndarray:
             import h5py
 
             with h5py.File(path, "r") as file:
-                array = file[key][()].T
+                array = own(file[key], path)[()].T
     except _BROKEN as error:
         raise _cut(path, error) from error
     if array.dtype.kind not in "uif":
         raise DataError(f"'{key}' in {path.name} is of type {array.dtype}", "an array of numbers")
     return np.ascontiguousarray(array)
+
+
+def check_claim(path: Path, values: int) -> None:
+    """Refuse a file that claims more values than deflate can pack into its bytes, before memory is asked for."""
+    if values > DENSEST * (path.stat().st_size + 1024):
+        raise DataError(f"{path} claims {values} values in {path.stat().st_size} bytes", "a whole MATLAB file",
+                        "download it again")
+
+
+def own_link(file: Any, name: str, path: Path) -> None:
+    """Refuse a name in an HDF5 file that leads into another file.
+
+    Raises:
+        DataError: an external link.
+    """
+    import h5py
+
+    if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+        raise DataError(f"{name!r} in {path} is a link into another file", "numbers in the file itself",
+                        "do not use this file; get it from its official source")
+
+
+def own(data: Any, path: Path) -> Any:
+    """An HDF5 data set whose bytes lie in the file itself.
+
+    Raises:
+        DataError: external storage, a virtual set, or a size that the file cannot hold.
+    """
+    if data.external or data.is_virtual:
+        raise DataError(f"{data.name!r} in {path} takes its numbers from another file", "numbers in the file itself",
+                        "do not use this file; get it from its official source")
+    check_claim(path, data.size)
+    return data
 
 
 def read_mat_sample(path: Path) -> np.ndarray:
