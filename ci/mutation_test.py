@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ci.defects import DEFECTS, Defect
+from ci.defects import Defect
+from ci.more_defects import ALL
 from senm.support.errors import DataError, SenmError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -155,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "runs" / "mutation.json")
     given = parser.parse_args(arguments)
     wanted = [name.strip() for name in given.only.split(",") if name.strip()]
-    defects = [defect for defect in DEFECTS if not wanted or defect.name in wanted]
+    defects = [defect for defect in ALL if not wanted or defect.name in wanted]
     tests = [name for name in given.tests.split(",") if name]
     try:
         with tempfile.TemporaryDirectory(prefix="mutation-") as folder:

@@ -29,7 +29,7 @@ from senm.checkpoint import read_state_dict
 from senm.config import SMOKE
 from senm.data.formats.archives import extract
 from senm.data.formats.matfiles import read_array
-from senm.data.images import read_image
+from senm.data.images import read_rgb
 from senm.sampling.trained import read_json
 from senm.support.errors import SenmError
 from tests.benchmarks.report.test_text import RESULT
@@ -84,10 +84,10 @@ RECORD = {"kind": "noise", "system": "s", "data": "d", "scale": "smoke", "seed":
 SCORES = [{"table": "t", "row": "r", "column": "c", "value": 1.0, "date": "2026-01-01", "source": "s"}]
 
 READERS: dict[str, tuple[str, Callable[[], bytes], Callable[[Path], object]]] = {
-    "png": ("x.png", lambda: picture("PNG"), read_image),
-    "jpeg": ("x.jpg", lambda: picture("JPEG"), read_image),
-    "bmp": ("x.bmp", lambda: picture("BMP"), read_image),
-    "tiff": ("x.tif", lambda: picture("TIFF"), read_image),
+    "png": ("x.png", lambda: picture("PNG"), read_rgb),
+    "jpeg": ("x.jpg", lambda: picture("JPEG"), read_rgb),
+    "bmp": ("x.bmp", lambda: picture("BMP"), read_rgb),
+    "tiff": ("x.tif", lambda: picture("TIFF"), read_rgb),
     "matlab 5": ("x.mat", mat5, lambda path: read_array(path, "x")),
     "matlab 7.3": ("x.mat", mat7, lambda path: read_array(path, "x")),
     "zip": ("x.zip", zipped, lambda path: extract(path, path.parent / "into")),

@@ -189,6 +189,11 @@ def swap_red_and_blue(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key: value.flip(axes[key]) if key in axes else value for key, value in state.items()}
 
 
+def mean_shift(fake: Tensor, clean: Tensor) -> Tensor:
+    """How far the noise of a batch, not of an image, is from mean zero: absolute values summed over channels."""
+    return (fake - clean).mean(dim=(0, 2, 3)).abs().sum()
+
+
 class Adversarial:
     """State and step of one WGAN-GP training; every draw is a function of (seed, step)."""
 
@@ -230,7 +235,7 @@ class Adversarial:
         clean = clean.to(self.device)
         draw = seeding.generator("c2n", "generator", self.seed, number)
         fake = self.generator(clean, *self.generator.draws(clean, draw))
-        shift = (fake - clean).mean(dim=(0, 2, 3)).abs().sum() * train.crop
+        shift = mean_shift(fake, clean) * train.crop
         loss = -self._score(fake) + train.zero_mean * shift
         self._update(0, loss, number, "generator")
         return {

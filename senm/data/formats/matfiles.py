@@ -20,7 +20,7 @@ DENSEST = 1032  # values in a byte: what deflate reaches at most
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 # What scipy raises on cut or foreign bytes: it has no single error class for a broken file.
 _BROKEN = (ValueError, TypeError, KeyError, IndexError, OSError, EOFError, zlib.error, struct.error,
-           NotImplementedError)
+           NotImplementedError, RuntimeError)
 
 
 def container(path: Path) -> str:
