@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from benchmarks.core.statistics import finite_mean
+from benchmarks.core.means import finite_mean
 from senm.support.errors import DataError
 
 VERSION = 2

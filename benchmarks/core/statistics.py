@@ -133,18 +133,6 @@ def paired(a: Mapping[str, float], b: Mapping[str, float]) -> Paired:
     )
 
 
-def finite_mean(values: Sequence[float]) -> tuple[float, int]:
-    """Mean of the finite values, and how many are infinite; with no finite value the mean of all.
-
-    The PSNR of an image without any error is infinite. What is no number stays in the mean.
-
-    >>> finite_mean([1.0, 3.0, float("inf")])
-    (2.0, 1)
-    """
-    kept = [value for value in values if not np.isinf(value)]
-    return (sum(kept) / len(kept) if kept else sum(values) / len(values)), len(values) - len(kept)
-
-
 def holm(chances: Sequence[float]) -> list[float]:
     """Holm's corrected p-values, in the order given: each may be held against the level of all together.
 

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.core.means import finite_mean
 from benchmarks.core.record import EvaluationRecord, Measurement, TableResult, read
-from benchmarks.core.statistics import ENOUGH, Paired, finite_mean, holm, paired
+from benchmarks.core.statistics import ENOUGH, Paired, holm, paired
 from senm.support.errors import DataError, UsageError
 
 LEVEL = 0.05

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.core.means import finite_mean
 from benchmarks.core.record import EvaluationRecord, Measurement
-from benchmarks.core.statistics import finite_mean
 from benchmarks.running.health import training_health
 from benchmarks.running.steps import Bench, first, high, read_images
 from senm.support.errors import DataError

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.core.means import finite_mean
 from benchmarks.core.record import EvaluationRecord, Measurement, TableResult
-from benchmarks.core.statistics import finite_mean, holm, interval, mean_and_spread, paired, sign_flip_p
+from benchmarks.core.statistics import holm, interval, mean_and_spread, paired, sign_flip_p
 from benchmarks.judging.differences import compare_files, compare_records, corrected
 from senm.support.errors import DataError, UsageError
 
