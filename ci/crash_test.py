@@ -110,12 +110,13 @@ def crash_until_done(run: Run, moments: random.Random, pause: float, left: int, 
             try:
                 process.wait(moments.uniform(0, pause))
             except subprocess.TimeoutExpired:
+                step = (run.steps() or ["start"])[-1]  # before a new run empties the log
                 victim = moments.choice(("driver", "worker", "node")) if nodes else "driver"
                 if victim == "driver" or not (nodes and nodes.kill(victim)):
                     victim = "driver"
                     kill(process)
                     process = run.start()
-                where[f"{victim}: " * bool(nodes) + (run.steps() or ["start"])[-1]] += 1
+                where[f"{victim}: " * bool(nodes) + step] += 1
                 kills += 1
                 continue
         return kills, process.wait()

@@ -10,7 +10,7 @@ import typer
 from senm.support.errors import UsageError
 
 Out = Annotated[Path, typer.Option(help="Folder to write into.")]
-Model = Annotated[Path, typer.Option(help="Folder of a trained model, or name of a released one.")]
+Model = Annotated[str, typer.Option(help="Folder of a trained model, or name of a released one.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random streams.")]
 Tile = Annotated[int | None, typer.Option(help="Side of tiles for large photographs; 0 takes whole images.")]

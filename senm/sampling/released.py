@@ -51,7 +51,7 @@ def folder_of(name: str | Path) -> Path:
     Raises:
         CheckpointError: neither; the nearest name is suggested, or it is said that no model is released here.
     """
-    if Path(name).is_dir() or len(Path(name).parts) > 1:
+    if Path(name).is_dir() or os.sep in str(name) or len(Path(name).parts) > 1:
         return Path(name)
     models = {model.name: model.folder for model in released_models()}
     if str(name) in models:

@@ -23,22 +23,23 @@ COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )?"
                      r"\b[^`\n#]*")
 TRAIN, SAMPLE, DENOISE = "python -m senm train", "python -m senm sample", "python -m senm denoise"
 RUN_HERE = (TRAIN, SAMPLE, DENOISE, "python -m benchmarks.run list",
-            "python -m benchmarks.run presets")
+            "python -m benchmarks.run presets", "python -m senm models")
 # What a test of this file does not run: pattern -> why, or which test runs it.
 NOT_RUN = {
     r"pip install|^pytest": "installs, measures for minutes or starts these tests; .ci/run does so afresh",
-    r"--container|^docker": "a container engine; tests/benchmarks/test_container.py runs it with a scripted one",
+    r"--container|^docker": "a container engine; tests/benchmarks/container runs it with a scripted one",
     r"--device cuda": "a GPU",
     r"--scale paper": "a GPU and the official data",
-    r"benchmarks\.run (table\d|all)\b": "time; tests/benchmarks/test_run_cli.py runs tables at smoke scale",
-    r"benchmarks\.run prepare": "official data; tests/benchmarks/test_prepare.py runs it on small copies",
-    r"benchmarks\.run doctor": "looks at the machine; tests/benchmarks/test_doctor.py runs it",
-    r"benchmarks\.run profile": "time; tests/benchmarks/test_sampler_profile.py runs it",
-    r"benchmarks\.run plan": "tests/benchmarks/test_run_cli.py plans, also all at paper scale without data",
-    r"benchmarks\.run (store|throughput)|benchmarks\.run$": "tests/benchmarks/test_run_cli.py, or a name to fill in",
+    r"benchmarks\.run (table\d|all)\b": "time; tests/benchmarks/cli runs tables at smoke scale",
+    r"benchmarks\.run prepare": "official data; tests/benchmarks/cli/test_prepare.py runs it on small copies",
+    r"benchmarks\.run doctor": "looks at the machine; tests/benchmarks/cli/test_doctor.py runs it",
+    r"benchmarks\.run profile": "time; tests/benchmarks/profiling runs it",
+    r"benchmarks\.run plan": "tests/benchmarks/cli plans, also all at paper scale without data",
+    r"benchmarks\.run (store|throughput)|benchmarks\.run$": "tests/benchmarks/cli, or a name to fill in",
     r"benchmarks\.profiling\.data_speed": "time; a measurement",
+    r"senm export": "needs a model of one's own; tests/senm/test_models.py exports one",
     r"^python -m ci": "time; tests/ci run what these commands are made of",
-    r"tests\.bad_inputs": "tests/benchmarks/test_bad_inputs.py",
+    r"tests\.bad_inputs": "tests/benchmarks/cli/test_bad_inputs.py",
     r"^python -m (senm|benchmarks)$": "the name of a command line, not a command",
 }
 
