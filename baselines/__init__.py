@@ -70,6 +70,16 @@ def get(name: str) -> Any:
 
     Raises:
         UsageError: the name is unknown, or its module or class cannot be imported.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import baselines, senm
+        >>> from senm.support.progress import NullProgress
+        >>> APBSN, noisy, quiet = baselines.get("apbsn"), senm.images_in("noisy"), NullProgress()
+        >>> network = APBSN.fit([noisy], APBSN.default_settings("short"), seed=0, device="cpu",
+        ...                     workdir=Path("training"), progress=quiet)
+        >>> network.save(Path("network"))
+        >>> restored = list(network.restore(noisy, device="cpu", progress=quiet))
     """
     target = REGISTRY.get(name) or _plugins.get(name) or _entry_points().get(name)
     if target is None:

@@ -49,7 +49,7 @@ class Nodes:
     def _raylet(self, node: Any) -> int:
         return int(node.all_processes["raylet"][0].process.pid)
 
-    def wait_for(self, label: str, seconds: float = 60) -> psutil.Process:
+    def wait_for(self, label: str, seconds: float = 300) -> psutil.Process:
         """The worker of such a step as soon as there is one.
 
         Raises:

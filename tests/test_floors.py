@@ -16,7 +16,7 @@ ROOM_FLOORS = {
     "senm.level": 4, "senm.model": 5, "senm.paired": 6, "senm.losses": 7, "senm.training": 8, "senm.sampling": 9,
     "senm.quality": 10, "senm.api": 11, "senm.cli": 12, "senm.__main__": 13,
     "baselines.base": 1, "baselines.fitting": 2, "baselines.noise": 3, "baselines.restorers": 4,
-    "baselines.super_resolution": 5, "baselines.published": 6,
+    "baselines.super_resolution": 5, "baselines.published": 6, "baselines.own_images": 7,
     "benchmarks.core": 1, "benchmarks.metrics": 2, "benchmarks.store": 3, "benchmarks.tables": 3, "benchmarks.data": 4,
     "benchmarks.container": 5, "benchmarks.servers": 5, "benchmarks.planning": 5, "benchmarks.running": 6,
     "benchmarks.profiling": 7, "benchmarks.cluster": 7, "benchmarks.judging": 7, "benchmarks.report": 8,

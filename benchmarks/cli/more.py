@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.cli.denoise import denoise
 from benchmarks.cli.options import with_options
 from benchmarks.core.options import RUNS, STORE, Options
 
@@ -23,6 +24,7 @@ EXAMPLES = {
     "presets": "presets --diff",
     "report": "report results/runs/table1/embedded-smoke",
     "compare": "compare results/runs/table1/embedded-smoke older/table1/embedded-smoke",
+    "denoise": "denoise --with apbsn --noisy photos/noisy --out photos/restored --train",
     "plan": "plan all --scale paper --data sidd:DIR --data aim19:DIR",
     "store ls": "store ls",
     "store verify": "store verify",
@@ -39,7 +41,8 @@ PASS_ON: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": T
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
-    for name, one in (("list", list_), ("presets", presets), ("report", report), ("compare", compare)):
+    for name, one in (("list", list_), ("presets", presets), ("report", report), ("compare", compare),
+                      ("denoise", denoise)):
         app.command(name, epilog=example(name))(one)
     for name, text in (
         ("prepare", "Prepare a data set from its official download."),

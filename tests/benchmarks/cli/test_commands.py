@@ -231,14 +231,15 @@ def test_released_networks_stand_in_for_trainings_at_the_same_scale(
     from benchmarks.core import scale as scales
 
     monkeypatch.setattr("benchmarks.store.released.ROOT", tmp_path)
-    words = ["table1", "--scale", "smoke", "--data", f"folder:{place / 'tiny'}", "--rows", "gaussian"]
-    code, out, _ = run("store", "release", *words)
+    words = ["table1", "--scale", "smoke", "--data", f"folder:{place / 'tiny'}", "--rows", "gaussian",
+             "--store", str(place / "store"), "--out", str(tmp_path / "runs")]
+    code, out, _ = run("store", "release", *words, here=False)
     assert code == 0 and "table1-gaussian-noise-0" in out and "table1-gaussian-restorer-0" in out
     monkeypatch.setitem(scales.SCALES, "smoke", scales.SMOKE.but(released=True))
-    code, out, err = run(*words, "--json")
+    code, out, err = run(*words, "--json", here=False)
     assert code == 0 and json.loads(out)["rows"][0]["filled"] == "released checkpoint"
     assert "train dncnn: " not in err, "nothing was trained"
-    _, out, err = run(*words, "--retrain", "--json")
+    _, out, err = run(*words, "--retrain", "--json", here=False)
     assert json.loads(out)["rows"][0]["filled"] == "trained" and "nothing to do" in err
 
 
