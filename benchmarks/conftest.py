@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
+
+from benchmarks.profiling.timing import denormals_flushed
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 ROUNDS = 5
 
 
 @pytest.fixture(params=DEVICES)
-def device(request: pytest.FixtureRequest) -> torch.device:
+def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
     """Every device of this machine; sizes grow with it."""
-    torch.set_flush_denormal(True)
-    return torch.device(request.param)
+    with denormals_flushed():
+        yield torch.device(request.param)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -107,14 +108,19 @@ class Session:
 
     def run(self) -> None:
         """Everything, most wanted first."""
-        from benchmarks.profiling.timing import peaks
+        from benchmarks.profiling.timing import denormals_flushed
 
-        if self.device.type == "cpu":
+        if self.device.type == "cpu" and self.options.clock == "processor":
             import torch
 
-            torch.set_flush_denormal(True)
-            if self.options.clock == "processor":
-                torch.set_num_threads(1)
+            torch.set_num_threads(1)
+        with denormals_flushed() if self.device.type == "cpu" else nullcontext():
+            self.measure()
+
+    def measure(self) -> None:
+        """The measurements in the order of `run`."""
+        from benchmarks.profiling.timing import peaks
+
         steps: list[tuple[str, Callable[[], Any]]] = [
             ("peaks", lambda: peaks(self.device)), ("arms", self.arms), ("training", self.training),
             ("parts", self.parts), ("memory", self.memory),
