@@ -34,6 +34,7 @@ NOT_RUN = {
     r"benchmarks\.run prepare": "official data; tests/benchmarks/cli/test_prepare.py runs it on small copies",
     r"benchmarks\.run doctor": "looks at the machine; tests/benchmarks/cli/test_doctor.py runs it",
     r"benchmarks\.run profile": "time; tests/benchmarks/profiling runs it",
+    r"benchmarks\.run denoise": "time; tests/baselines/test_own_images.py runs every system",
     r"benchmarks\.run plan": "tests/benchmarks/cli plans, also all at paper scale without data",
     r"benchmarks\.run (store|throughput)|benchmarks\.run$": "tests/benchmarks/cli, or a name to fill in",
     r"benchmarks\.profiling\.data_speed": "time; a measurement",
