@@ -58,7 +58,7 @@ def sample(
     check_tile(tile)
     done = sample_folder(Trained.load(model, device), clean, out, seed=seed, device=device, level=level,
                          temperature=temperature, tile=tile, progress=console_progress())
-    print(f"{done} images in {out}")
+    print(f"{done} image{'' if done == 1 else 's'} in {out}")
 
 
 @app.command()
@@ -82,7 +82,7 @@ def denoise(
 
     check_tile(tile)
     done = denoise_folder(Trained.load(model, device), noisy, out, tile=tile, progress=console_progress())
-    print(f"{done} images in {out}")
+    print(f"{done} image{'' if done == 1 else 's'} in {out}")
 
 
 def main(arguments: list[str] | None = None) -> int:

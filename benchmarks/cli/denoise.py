@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.core.units import counted
+
 Name = Annotated[str, typer.Option("--with", help="A restorer; `list` names all systems.")]
 
 
@@ -38,4 +40,4 @@ def denoise(
     done = denoise_folder(system, noisy, out, weights=weights, train=train, scale=scale,
                           pairs=pairs_of(pairs) if pairs else None, clean=images_in(clean) if clean else None,
                           changes=changes(change or []), seed=seed, device=device, progress=console_progress())
-    print(f"{done} images in {out}")
+    print(f"{counted(done, 'image')} in {out}")

@@ -16,8 +16,8 @@ DataSets = Annotated[
     list[str],
     typer.Option(
         "--data",
-        help="embedded, folder:PATH[,noisy-suffix,clean-suffix], sidd:PATH, polyu:PATH, cc:PATH, aim19:PATH, "
-        "ntire20:PATH; dnd:PATH for submit dnd.",
+        help="embedded, folder:PATH[,A,B] (A and B end the names of noisy and clean images), sidd:PATH, polyu:PATH, "
+        "cc:PATH, aim19:PATH, ntire20:PATH; dnd:PATH for submit dnd.",
     ),
 ]
 Out = Annotated[Path, typer.Option(show_default="results/runs", help="Folder for results.")]
@@ -59,7 +59,7 @@ def _options(
     workers: Annotated[int, typer.Option(help="Steps that run side by side on this machine.")] = 1,
     threads: Annotated[int | None, typer.Option(help="Threads of each step; all cores with one worker.")] = None,
     resources: Annotated[
-        list[str], typer.Option(help="KIND=gpu:N,cpu:N,memory:GIB or KIND/SYSTEM=...: what a step asks for.")
+        list[str], typer.Option(help="KIND=gpu:N,memory:GIB or KIND/SYSTEM=cpu:N: what a step asks for; any of the three.")
     ] = [],  # noqa: B006
 ) -> Options:
     return Options(

@@ -35,26 +35,35 @@ def run_tables(names: Sequence[str], options: Options) -> int:
 
         return run_in_container(names, options)
     from benchmarks.cli.session import run
-    from benchmarks.report.terminal import show
+    from benchmarks.report.terminal import overview, show
     from benchmarks.running.runner import summary
     from senm.support.progress import console_progress
 
     with stdout_to_stderr():
         finished = run(names, options, console_progress())
+    for folder in sorted({path.parent for path in finished.files}):
+        print(f"written: {folder}", file=sys.stderr)
+    print(summary(finished.outcome), file=sys.stderr)
     if options.json:
         text = [finite(result.model_dump(mode="json")) for result in finished.results]
         print(json_.dumps(text if len(names) > 1 or "all" in names else text[0], indent=1, allow_nan=False))
     else:
-        for result in finished.results:
-            show(result)
+        pages = [path for path in finished.files if path.suffix == ".html"]
+        for result, page in zip(finished.results, pages, strict=False):
+            show(result, where=shown(page))
             print()
-    for folder in sorted({path.parent for path in finished.files}):
-        print(f"written: {folder}", file=sys.stderr)
-    print(summary(finished.outcome), file=sys.stderr)
+        if len(finished.results) > 1:
+            overview(finished.results, shown(pages[-1]))
     failed = list(finished.outcome.failed.values())
     for error in failed:
         print(f"error: {error}", file=sys.stderr)
     return failed[0].exit_code if failed else 0
+
+
+def shown(path: Path) -> str:
+    """A path as short as can be: from the working folder where it lies below it."""
+    full = path.resolve()
+    return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(path)
 
 
 @contextmanager
@@ -203,8 +212,8 @@ def rewrite_reports(runs: Sequence[Path], out: Path) -> None:
         result: TableResult = compare_table(read(folder / "table.json", TableResult))
         result = result.model_copy(update={"claims": judge_result(result)})
         write_all(result, folder)
-        write_html([result], folder / "report.html", collect(folder, ROOT / "results" / "accepted"))
-        show(result)
+        page = write_html([result], folder / "report.html", collect(folder, ROOT / "results" / "accepted"))
+        show(result, where=shown(page))
 
 
 def compare_runs(a: Path, b: Path) -> int:

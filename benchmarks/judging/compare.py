@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from benchmarks.core.record import Cell, Column, Frozen, TableResult, Verdict
+from benchmarks.core.units import counted
 from senm.support.errors import DataError
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "paper.json"
@@ -95,7 +96,7 @@ def obstacles(
     if data.partition(":")[0] != reference.data:
         found.append(f"measured on {data.partition(':')[0]}, printed for {reference.data}")
     if images != reference.images and reference.convention != SERVER:
-        found.append(f"measured on {images} images, printed for {reference.images}")
+        found.append(f"measured on {counted(images, 'image')}, printed for {reference.images}")
     if scale != PAPER_SCALE:
         found.append(f"run at scale {scale}, printed at the paper's")
     return found

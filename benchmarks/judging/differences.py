@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.core.means import finite_mean
 from benchmarks.core.record import EvaluationRecord, Measurement, TableResult, read
 from benchmarks.core.statistics import ENOUGH, Paired, holm, paired
+from benchmarks.core.units import counted
 from senm.support.errors import DataError, UsageError
 
 LEVEL = 0.05
@@ -41,7 +42,7 @@ class Difference:
         rough = "rough " if t.images - t.infinite < ENOUGH else ""
         between = f", {rough}95 % interval {t.interval[0]:+.4f} to {t.interval[1]:+.4f}" if t.interval else ""
         word = "differs" if self.p <= LEVEL else "no difference shown"
-        counts = f"larger on {t.wins} of {t.images} images" + (f", equal on {t.ties}" if t.ties else "")
+        counts = f"larger on {t.wins} of {counted(t.images, 'image')}" + (f", equal on {t.ties}" if t.ties else "")
         note = f"; {self.note}" if self.note else ""
         return f"{text}{between}; paired sign-flip p = {t.p:.3g}, corrected {self.p:.3g}: {word}; {counts}{note}"
 
@@ -81,9 +82,9 @@ def corrected(found: list[Difference]) -> list[Difference]:
 def _difference(row: str, a: Measurement, b: Measurement) -> Difference:
     if a.per_image and b.per_image:
         test = paired(a.per_image, b.per_image)
-        notes = [f"{len(test.missing)} images only in one of them"] if test.missing else []
+        notes = [f"{counted(len(test.missing), 'image')} only in one of them"] if test.missing else []
         if test.infinite:
-            notes.append(f"{test.infinite} images of an infinite value are not in the means")
+            notes.append(f"{counted(test.infinite, 'image')} of an infinite value not in the means")
         if test.images:
             mean, other = (finite_mean(list(each.per_image.values()))[0] for each in (a, b))
             return Difference(row, a.metric, a.split, mean, other, test, "; ".join(notes), test.p)

@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.core.scale import Scale
 from benchmarks.core.step import Step
 from benchmarks.core.systems import get, module_of, registered
+from benchmarks.core.units import counted
 from benchmarks.data.datasets import Data, listing
 from benchmarks.tables import Mix, Noise, Restoration, RowSpec
 from senm.config import Settings, nested
@@ -90,7 +91,7 @@ class StepMaker:
         params = {"files": listing(Path(row.external)), "split": "validation", "images": self.scale.validation_images}
         return Step(
             "external",
-            f"read {self._limit('validation')} validation images by {row.label}",
+            f"read {counted(self._limit('validation'), 'validation image')} by {row.label}",
             {**params, "kind": kind, **self._data()},
             sources=("benchmarks.running.external_rows",),
             local={"folder": row.external},
@@ -133,7 +134,7 @@ class StepMaker:
         how = {"sampling": dict(sampling)} if sampling else {}
         return Step(
             "sample",
-            f"noise for {count} {pool} images by {fit.label.removeprefix('train ')}",
+            f"noise for {counted(count, f'{pool} image')} by {fit.label.removeprefix('train ')}",
             {"system": fit.params["system"], "pool": pool, "images": limit, **own, **how, **self._data()},
             seed,
             {"model": fit},
@@ -198,7 +199,7 @@ class StepMaker:
         more = {"exact": True} if exact else {}
         return Step(
             "restore",
-            f"restore {count} {split} images with {network.label.removeprefix('train ')}",
+            f"restore {counted(count, f'{split} image')} with {network.label.removeprefix('train ')}",
             {"system": network.params["system"], "split": split, "images": limit, **self._data(), **more},
             network.seed,
             {"model": network},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.core.record import Cell, Column, TableResult
 from benchmarks.report import escape
-from benchmarks.report.terminal import number
+from benchmarks.report.terminal import number, printed_as, printed_text
 from senm.support.files import write_text
 
 FIELDS = (
@@ -29,6 +29,7 @@ FIELDS = (
     "interval_high",
     "images",
     "paper",
+    "paper_metric",
     "verdict",
     "verdict_reason",
     "reason",
@@ -128,6 +129,7 @@ def comma_separated(result: TableResult) -> str:
             "interval_high": high,
             "images": cell.images,
             "paper": cell.paper,
+            "paper_metric": (printed_as(column).lower() or column.metric) if cell.paper is not None else "",
             "verdict": cell.verdict,
             "verdict_reason": cell.verdict_reason,
             "reason": cell.reason,
@@ -150,15 +152,15 @@ def latex(result: TableResult) -> str:
         " & ".join(["System", "Pairs", *(escape.latex(_head(column)) for column in columns)]) + " \\\\",
         "\\midrule",
     ]
-    best = {column.id: _best(result, column) for column in columns}
+    found = {column.id: best(result, column) for column in columns}
     for row in result.rows:
         words = [escape.latex(row.label), escape.latex(row.paired)]
         for column in columns:
             cell = result.cell(row.id, column.id)
             text = escape.latex(_ours(cell, column))
             if cell is not None and cell.mean is None and cell.paper is not None:
-                text = f"\\textit{{{number(cell.paper, column.digits)}}}"
-            elif cell is not None and cell.mean is not None and cell.mean == best[column.id]:
+                text = f"\\textit{{{escape.latex(printed_text(cell, column))}}}"
+            elif cell is not None and cell.mean is not None and cell.mean == found[column.id]:
                 text = f"\\textbf{{{text}}}"
             words.append(text)
         lines.append(" & ".join(words) + " \\\\")
@@ -169,7 +171,8 @@ def latex(result: TableResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _best(result: TableResult, column: Column) -> float | None:
+def best(result: TableResult, column: Column) -> float | None:
+    """The best of our numbers in a column, the real noise left out; None where there is none."""
     rows = {row.id for row in result.rows if row.id != "real"}
     values = [
         cell.mean for cell in result.cells if cell.column == column.id and cell.row in rows and cell.mean is not None
@@ -191,7 +194,7 @@ def _ours(cell: Cell | None, column: Column) -> str:
 
 
 def _both(cell: Cell | None, column: Column) -> str:
-    paper = f" ({number(cell.paper, column.digits)})" if cell is not None and cell.paper is not None else ""
+    paper = f" ({printed_text(cell, column)})" if cell is not None and cell.paper is not None else ""
     mark = f", {cell.verdict}" if cell is not None and cell.verdict not in ("", "not comparable") else ""
     return _ours(cell, column) + paper + mark
 

@@ -11,12 +11,15 @@ from typing import Any
 from benchmarks.core.record import Cell, Column, Row, TableResult
 from benchmarks.core.statistics import ENOUGH
 from benchmarks.report.notes import UNCOMPARED, Notes
+from benchmarks.report.terminal import printed_as
+from benchmarks.report.text import best
 
 
 @dataclass(frozen=True)
 class CellView:
     """One cell: `main` is our number, or the printed one where we have none; `beside` stands right of it (the spread
-    or the state), `printed` and `verdict` below. `ours` and `paper` are the numbers that sorting uses.
+    or the state), `printed` and `verdict` below. `ours` and `paper` are the numbers that sorting uses; `best` says that
+    no other number of ours in the column is better.
     """
 
     column: Column
@@ -28,6 +31,7 @@ class CellView:
     marks: tuple[str, ...] = ()
     ours: float | None = None
     paper: float | None = None
+    best: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,9 +149,11 @@ def table_view(result: TableResult) -> TableView:
     columns = sorted(result.columns, key=lambda column: column.extra)
     notes = Notes(result.cells)
     heads = {column.id: notes.of_column(column.id) for column in columns}
+    leaders = {column.id: best(result, column) for column in columns}
     rows: list[RowView] = []
     for row in result.rows:
-        cells = tuple(_cell(result.cell(row.id, column.id), column, notes) for column in columns)
+        cells = tuple(_cell(result.cell(row.id, column.id), column, notes, leaders[column.id] if row.id != "real" else None)
+                      for column in columns)
         rule = bool(rows) and _part(rows[-1].row) != _part(row)
         rows.append(RowView(row, cells, rule, notes.of_row(row.id, row.note)))
     shown = [(column.group, column.extra) for column in columns]
@@ -175,10 +181,16 @@ def _part(row: Row) -> str:
     return row.paired if row.paired in ("", "0", "all") else "few"
 
 
-def _cell(cell: Cell | None, column: Column, notes: Notes) -> CellView:
+def _printed(cell: Cell, column: Column) -> str:
+    """The paper's number, with its metric where that is not the column's."""
+    mark = printed_as(column) if cell.paper is not None else ""
+    return f"{mark} {number(cell.paper, column.digits)}".strip()
+
+
+def _cell(cell: Cell | None, column: Column, notes: Notes, leader: float | None) -> CellView:
     if cell is None:
         return CellView(column, "", "")
-    printed = number(cell.paper, column.digits)
+    printed = _printed(cell, column)
     common: dict[str, Any] = {"column": column, "state": cell.state, "marks": notes.of_cell(cell)}
     common |= {"ours": cell.mean, "paper": cell.paper}
     if cell.mean is None:
@@ -190,6 +202,7 @@ def _cell(cell: Cell | None, column: Column, notes: Notes) -> CellView:
         beside=spread if cell.state == "measured" else cell.state,
         printed=printed,
         verdict=cell.verdict if printed else "",
+        best=cell.mean == leader,
         **common,
     )
 
@@ -212,7 +225,7 @@ def _full(result: TableResult) -> Iterable[FullCell]:
                 replicates=", ".join(number(value, digits) for value in cell.values),
                 interval=" to ".join(low_high) + (" (rough)" if low_high and cell.images < ENOUGH else ""),
                 images=str(cell.images or ""),
-                printed=number(cell.paper, column.digits),
+                printed=_printed(cell, column),
                 verdict=cell.verdict,
                 reason="; ".join(filter(None, (cell.reason, cell.verdict_reason))),
             )

@@ -58,7 +58,7 @@ def test_infinite_values_are_counted_beside_the_mean_of_the_finite_ones() -> Non
     one = whole.model_copy(update={"measurements": (psnr.model_copy(update={"per_image": exact, "value": value}),)})
     same, changed = compare_records(one, one)[0], compare_records(whole, one)[0]
     assert "(+0.0000)" in same.sentence() and "equal on 8" in same.sentence() and "nan" not in same.sentence()
-    assert "larger on 1 of 8 images" in changed.sentence() and "1 images of an infinite value" in changed.sentence()
+    assert "larger on 1 of 8 images" in changed.sentence() and "1 image of an infinite value" in changed.sentence()
 
 
 def test_holm_is_that_of_statsmodels_and_compare_says_its_correction() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 
 from benchmarks.core.record import Cell, ClaimResult, Column, Row, TableResult
-from benchmarks.report.terminal import number, show
+from benchmarks.report.html import page
+from benchmarks.report.terminal import number, overview, show
 from benchmarks.report.text import comma_separated, latex, markdown
+from tests.benchmarks.report_cases import result, results
 
 COLUMNS = (
     Column(id="psnr", label="PSNR", metric="psnr_rgb_uint8", split="validation", better="higher", digits=2),
@@ -80,9 +83,10 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> str:
 def test_the_terminal_shows_ours_above_the_paper_s_with_marks_and_reasons(shown: str) -> None:
     assert "36.80±0.10~" in shown and "36.73" in shown and "38.00!" in shown
     assert shown.index("36.80") < shown.index("36.73")
-    assert "server" not in shown.split("claims")[0].splitlines()[4], "a quoted row shows the paper's numbers only"
+    assert "server" not in shown.splitlines()[5], "a quoted row shows the paper's numbers only"
     assert "fails" in shown and "(on the printed cells: holds)" in shown
-    assert "nf 8 instead of 64" in shown and "a note" in shown and "a: it failed" in shown
+    assert "a: it failed" in shown
+    assert "nf 8 instead of 64" not in shown and "1 note, 1 deviation" in shown.splitlines()[-1]
     assert "1 within spread ~, 1 differs !" in shown
 
 
@@ -110,3 +114,58 @@ def test_latex_escapes_and_marks_the_best_of_ours() -> None:
     assert "A \\& B\\_1" in text and "\\toprule" in text
     assert "\\textbf{36.80 $\\pm$ 0.10}" in text, "the real row takes no part in the contest"
     assert "\\textit{34.23}" in text
+
+
+@pytest.fixture(scope="module")
+def substituted() -> TableResult:
+    """Table 1 with the random features in the place of those that FID needs."""
+    made = result("table1", "short", "embedded")
+    columns = tuple(c.model_copy(update={"metric": "fd_random", "label": "FD-random"} if c.id == "fid" else {})
+                    for c in made.columns)
+    return made.model_copy(update={"columns": columns})
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown", "latex", "csv", "html"])
+def test_a_printed_fid_in_a_column_of_another_distance_is_marked(substituted: TableResult, form: str) -> None:
+    quoted = next(c for c in substituted.cells if c.column == "fid" and c.state == "quoted")
+    stream = io.StringIO()
+    show(substituted, stream)
+    texts = {"terminal": stream.getvalue(), "markdown": markdown(substituted), "latex": latex(substituted),
+             "csv": comma_separated(substituted), "html": re.sub("data-printed=.[0-9.]*.", "", page([substituted]))}
+    if form == "csv":
+        lines = list(csv.DictReader(io.StringIO(texts["csv"])))
+        metrics = {line["paper_metric"] for line in lines if line["column"] == "fid" and line["paper"]}
+        assert metrics == {"fid"}
+    else:
+        value = f"{quoted.paper:.2f}"
+        assert value in texts[form] and texts[form].count(value) == texts[form].count(f"FID {value}")
+
+
+def test_a_table_is_about_one_screen_and_its_reading_comes_last(substituted: TableResult) -> None:
+    stream = io.StringIO()
+    show(substituted, stream, where="results/runs/table1/embedded-short/report.html")
+    lines = stream.getvalue().splitlines()
+    assert len(lines) <= 36 and max(map(len, lines)) <= 80
+    last = max(i for i, line in enumerate(lines) if line.startswith(("undecided", "holds", "fails")))
+    assert last > max(i for i, line in enumerate(lines) if "Heteroscedastic" in line)
+    assert all(any(claim.id in line for line in lines) for claim in substituted.claims)
+
+
+def test_no_number_is_broken_over_two_lines() -> None:
+    stream = io.StringIO()
+    show(result("table2"), stream)
+    assert not [line for line in stream.getvalue().splitlines() if line.strip() in ("~", "=", "!")]
+
+
+def test_the_overview_counts_tables_cells_and_claims_and_names_the_page() -> None:
+    stream, every = io.StringIO(), results()
+    overview(every, "all.html", stream)
+    cells, claims = sum(len(r.cells) for r in every), sum(len(r.claims) for r in every)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == f"{len(every)} tables, {cells} cells, {claims} claims" and lines[-1] == "page: all.html"
+    assert [line.split()[0] for line in lines[2:-1]] == [r.table for r in every]
+
+
+def test_the_page_sets_the_best_number_bold_as_latex_does() -> None:
+    table = result("table1")
+    assert page([table]).count('class="ours best"') == sum(c.extra for c in table.columns) + latex(table).count("textbf")
