@@ -59,7 +59,7 @@ def _options(
     workers: Annotated[int, typer.Option(help="Steps that run side by side on this machine.")] = 1,
     threads: Annotated[int | None, typer.Option(help="Threads of each step; all cores with one worker.")] = None,
     resources: Annotated[
-        list[str], typer.Option(help="KIND=gpu:N,memory:GIB or KIND/SYSTEM=cpu:N: what a step asks for; any of the three.")
+        list[str], typer.Option(help="KIND=gpu:N,memory:GIB or KIND/SYSTEM=cpu:N: what a step asks for.")
     ] = [],  # noqa: B006
 ) -> Options:
     return Options(

@@ -152,8 +152,8 @@ def table_view(result: TableResult) -> TableView:
     leaders = {column.id: best(result, column) for column in columns}
     rows: list[RowView] = []
     for row in result.rows:
-        cells = tuple(_cell(result.cell(row.id, column.id), column, notes, leaders[column.id] if row.id != "real" else None)
-                      for column in columns)
+        contest = leaders if row.id != "real" else dict.fromkeys(leaders)
+        cells = tuple(_cell(result.cell(row.id, c.id), c, notes, contest[c.id]) for c in columns)
         rule = bool(rows) and _part(rows[-1].row) != _part(row)
         rows.append(RowView(row, cells, rule, notes.of_row(row.id, row.note)))
     shown = [(column.group, column.extra) for column in columns]

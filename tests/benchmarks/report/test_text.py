@@ -168,4 +168,5 @@ def test_the_overview_counts_tables_cells_and_claims_and_names_the_page() -> Non
 
 def test_the_page_sets_the_best_number_bold_as_latex_does() -> None:
     table = result("table1")
-    assert page([table]).count('class="ours best"') == sum(c.extra for c in table.columns) + latex(table).count("textbf")
+    extra = sum(column.extra for column in table.columns)
+    assert page([table]).count('class="ours best"') == extra + latex(table).count("textbf") > extra
