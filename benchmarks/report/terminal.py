@@ -238,8 +238,8 @@ def overview(results: Sequence[TableResult], page: str, out: TextIO | None = Non
                   states.count("needs server") + states.count("server score"), states.count("not run"),
                   *(claims.count(word) for word in ("holds", "fails", "undecided"))]
         table.add_row(Text(plain(result.table)), *(str(count) for count in counts))
-    cells, claims = sum(len(r.cells) for r in results), sum(len(r.claims) for r in results)
-    screen.print(Text(f"{counted(len(results), 'table')}, {counted(cells, 'cell')}, {counted(claims, 'claim')}",
-                      style="bold"))
+    totals = {"table": len(results), "cell": sum(len(r.cells) for r in results),
+              "claim": sum(len(r.claims) for r in results)}
+    screen.print(Text(", ".join(counted(count, word) for word, count in totals.items()), style="bold"))
     screen.print(table)
     screen.print(Text(f"page: {page}"))
