@@ -61,6 +61,7 @@ def _options(
     resources: Annotated[
         list[str], typer.Option(help="KIND=gpu:N,memory:GIB or KIND/SYSTEM=cpu:N: what a step asks for.")
     ] = [],  # noqa: B006
+    yes: Annotated[bool, typer.Option("--yes", help="Start paper-scale trainings on a CPU or embedded data.")] = False,
 ) -> Options:
     return Options(
         scale,
@@ -83,6 +84,7 @@ def _options(
         workers,
         threads,
         tuple(resources),
+        yes,
     )
 
 

@@ -187,6 +187,7 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
     Raises:
         SenmError: anything that stops the whole run.
     """
+    from benchmarks.cli.endless import refuse_endless
     from benchmarks.core import environment
     from benchmarks.report.plans import plan_lines
     from benchmarks.running.estimate import Estimate
@@ -194,6 +195,9 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
     from benchmarks.running.steps import Bench
 
     clock = environment.Clock()
+    names = list(names)
+    options.check()
+    refuse_endless(names, options)
     ready = prepare(names, options, progress)
     wanted = options.deterministic
     if wanted is None:

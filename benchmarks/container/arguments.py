@@ -91,6 +91,7 @@ def inside(names: Sequence[str], options: Options, environ: Mapping[str, str] = 
     for text in options.resources:
         found.arguments += ["--resources", text]
     found.arguments += ["--train"] * options.train + ["--retrain"] * options.retrain + ["--json"] * options.json
+    found.arguments += ["--yes"] * options.yes
     found.mount(options.out, RUNS, writable=True)
     found.mount(options.store, STORE, writable=True)
     _ambient(found, environ)

@@ -39,6 +39,7 @@ class Options:
     workers: int = 1
     threads: int | None = None
     resources: tuple[str, ...] = ()
+    yes: bool = False
 
     def refuse_container(self, command: str) -> None:
         """Refuse the options of containers and clusters where a command runs no step.

@@ -1,0 +1,61 @@
+"""Runs that could not end are refused before they start, with the hours that they would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from benchmarks.core.options import Options
+from benchmarks.core.units import counted
+from senm.support.errors import UsageError
+
+if TYPE_CHECKING:
+    from benchmarks.core.step import Step
+    from benchmarks.running.estimate import Estimate
+
+TRAININGS = ("fit", "fit-restorer")
+
+
+def refuse_endless(names: Iterable[str], options: Options) -> None:
+    """Refuse the paper's trainings on a CPU or on the embedded photographs, unless ``--yes`` was given.
+
+    A run without trainings (published weights, folders of images) goes on, and so does one on a cluster with data.
+
+    Raises:
+        UsageError: the refusal, with the hours by `plan`'s estimate.
+    """
+    if options.scale != "paper" or options.yes:
+        return
+    cpu = options.device == "cpu" and options.on == "local"
+    embedded = set(options.data) == {"embedded"}
+    if not (cpu or embedded):
+        return
+    from benchmarks.cli.session import prepare
+    from benchmarks.running.estimate import Estimate
+    from benchmarks.running.runner import missing
+    from senm.support.progress import NullProgress
+
+    ready = prepare(names, options, NullProgress(), run=False)
+    todo = missing(ready.plan, ready.store)
+    trainings = [step for step in todo if step.kind in TRAININGS and not step.released and any(step.cost.values())]
+    if not trainings:
+        return
+    where = " and ".join(["the embedded photographs"] * embedded + ["a CPU"] * cpu)
+    raise UsageError(
+        f"--scale paper on {where} has {counted(len(trainings), 'network')} to train: "
+        f"{_hours(Estimate.load(options.device, options.scale), todo, cpu)}",
+        "the paper's data and a GPU: --data sidd:DIR --device cuda",
+        "leave --scale paper out, or add --yes to start all the same",
+    )
+
+
+def _hours(estimate: Estimate, todo: Iterable[Step], cpu: bool) -> str:
+    """The time in words; speeds at paper scale are those of GPUs."""
+    times = [estimate.seconds(step) for step in todo]
+    unknown = sum(time is None for time in times)
+    if not estimate.machine or unknown == len(times):
+        return "no speed was measured yet, but the paper trains each for days on a GPU"
+    hours = sum(time for time in times if time is not None) / 3600
+    more = f", and {counted(unknown, 'step')} of unknown speed" if unknown else ""
+    slower = ", and a CPU is many times slower" if cpu and not estimate.machine.endswith("-cpu") else ""
+    return f"{hours:,.0f} hours by the speeds of {estimate.machine}{more}{slower}"
