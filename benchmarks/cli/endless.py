@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from benchmarks.core.options import Options
@@ -11,15 +11,21 @@ from senm.support.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmarks.core.step import Step
+    from benchmarks.planning.plan import Plan
     from benchmarks.running.estimate import Estimate
+    from benchmarks.store.store import Store
 
 TRAININGS = ("fit", "fit-restorer")
 
 
-def refuse_endless(names: Iterable[str], options: Options) -> None:
+def refuse_endless(options: Options, foreseen: Callable[[], tuple[Plan, Store]]) -> None:
     """Refuse the paper's trainings on a CPU or on the embedded photographs, unless ``--yes`` was given.
 
     A run without trainings (published weights, folders of images) goes on, and so does one on a cluster with data.
+
+    Args:
+        options: of the run.
+        foreseen: makes the plan without preparing anything; asked only where it matters.
 
     Raises:
         UsageError: the refusal, with the hours by `plan`'s estimate.
@@ -30,13 +36,11 @@ def refuse_endless(names: Iterable[str], options: Options) -> None:
     embedded = set(options.data) == {"embedded"}
     if not (cpu or embedded):
         return
-    from benchmarks.cli.session import prepare
     from benchmarks.running.estimate import Estimate
     from benchmarks.running.runner import missing
-    from senm.support.progress import NullProgress
 
-    ready = prepare(names, options, NullProgress(), run=False)
-    todo = missing(ready.plan, ready.store)
+    plan, store = foreseen()
+    todo = missing(plan, store)
     trainings = [step for step in todo if step.kind in TRAININGS and not step.released and any(step.cost.values())]
     if not trainings:
         return

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.cli.endless import refuse_endless
 from benchmarks.core.options import Options, check_device
 from benchmarks.core.scale import Scale, scale
 from benchmarks.core.step import unique
@@ -140,6 +141,14 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
     return Prepared(Plan(tuple(plans), size, seeds), store, fd, skipped)
 
 
+def foreseen(names: Iterable[str], options: Options) -> tuple[Plan, Store]:
+    """The plan of a run and its store, with nothing prepared or written."""
+    from senm.support.progress import NullProgress
+
+    ready = prepare(names, options, NullProgress(), run=False)
+    return ready.plan, ready.store
+
+
 def ready_replicates(planned: TablePlan) -> TablePlan:
     """The first replicate of every row, and of its others those that cost no training: what runs without `--seeds`."""
     ready = [row for row in planned.rows if row.seed == REPLICATES[0] or row.filled == "released checkpoint"]
@@ -187,7 +196,6 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
     Raises:
         SenmError: anything that stops the whole run.
     """
-    from benchmarks.cli.endless import refuse_endless
     from benchmarks.core import environment
     from benchmarks.report.plans import plan_lines
     from benchmarks.running.estimate import Estimate
@@ -197,7 +205,7 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
     clock = environment.Clock()
     names = list(names)
     options.check()
-    refuse_endless(names, options)
+    refuse_endless(options, lambda: foreseen(names, options))
     ready = prepare(names, options, progress)
     wanted = options.deterministic
     if wanted is None:

@@ -47,7 +47,7 @@ def restored(site: str, name: str, options: Options) -> Images:
     from dataclasses import replace
 
     from benchmarks.cli.endless import refuse_endless
-    from benchmarks.cli.session import prepare
+    from benchmarks.cli.session import foreseen, prepare
     from benchmarks.core.scale import scale
     from benchmarks.data import datasets
     from benchmarks.planning.plan import Planner
@@ -57,7 +57,7 @@ def restored(site: str, name: str, options: Options) -> Images:
 
     if len(options.rows) != 1:
         raise UsageError(f"{len(options.rows)} rows are named", "--rows with one row, or --images with a folder")
-    refuse_endless([name], options)
+    refuse_endless(options, lambda: foreseen([name], options))
     progress = console_progress()
     specs = [datasets.parse(text) for text in options.data]
     training = tuple(text for text, spec in zip(options.data, specs, strict=True) if spec.kind != "dnd")

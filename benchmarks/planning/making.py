@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -228,7 +229,7 @@ class StepMaker:
         absent = [name for name in chosen if METRICS[name].missing()]
         lacking = {"lacking": absent} if absent else {}
         limit = self.scale.validation_images
-        subject = images.label.partition(" images ")[2].partition(" ")[2] if images else "the real images themselves"
+        subject = re.split(r" images? ", images.label, maxsplit=1)[-1].partition(" ")[2] if images else "the real images themselves"
         return Step(
             "evaluate",
             f"measure {'noise of' if kind == 'noise' else 'restoration by'} {subject}",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli.endless import refuse_endless
+from benchmarks.cli.session import foreseen
 from benchmarks.core.options import Options
 from benchmarks.run import main
 from senm.support.errors import UsageError
@@ -21,6 +22,11 @@ def options(tmp_path: Path) -> Options:
     return replace(PAPER, store=tmp_path / "store", out=tmp_path / "runs")
 
 
+def ask(name: str, options: Options, **more: object) -> None:
+    changed = replace(options, **more)  # type: ignore[arg-type]
+    refuse_endless(changed, lambda: foreseen([name], changed))
+
+
 @pytest.mark.parametrize(("more", "words"), [
     ({}, "the embedded photographs and a CPU"),
     ({"device": "cuda"}, "the embedded photographs"),
@@ -28,7 +34,7 @@ def options(tmp_path: Path) -> Options:
 ], ids=["both", "embedded", "cpu"])
 def test_the_refusal_says_where_and_how_long(options: Options, more: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError) as refused:
-        refuse_endless(["table1"], replace(options, **more))  # type: ignore[arg-type]
+        ask("table1", options, **more)
     assert f"on {words} has" in str(refused.value) and "--yes" in str(refused.value)
     hours = re.search(r"([\d,]+) hours by the speeds of", str(refused.value))
     assert hours and int(hours[1].replace(",", "")) > 100
@@ -38,12 +44,12 @@ def test_the_refusal_says_where_and_how_long(options: Options, more: dict[str, o
     {"yes": True}, {"scale": "short"}, {"device": "cuda", "data": ("sidd:absent",)},
 ], ids=["yes", "short", "real data and a GPU"])
 def test_what_was_asked_for_or_can_end_goes_on(options: Options, more: dict[str, object]) -> None:
-    refuse_endless(["table1"], replace(options, **more))  # type: ignore[arg-type]
+    ask("table1", options, **more)
 
 
 def test_images_made_elsewhere_need_no_training_and_are_scored(options: Options, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    refuse_endless(["table2"], replace(options, external={"mine": tmp_path / "mine"}, rows=("mine",)))
+    ask("table2", options, external={"mine": tmp_path / "mine"}, rows=("mine",))
 
 
 def test_the_command_line_refuses_before_it_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
