@@ -57,7 +57,8 @@ class Spec:
 class Data:
     """A data set as plans see it. `prepared` is None where only a plan is asked for and nothing was prepared yet.
 
-    `side` is the shortest side of a noisy training image in pixels, 0 where it is not known.
+    `side` is the shortest side of a noisy training image in pixels, 0 where it is not known; `foreseen` is the origin
+    (see `senm.data.manifest`) that the set will have, where that is known before it is prepared.
     """
 
     name: str
@@ -67,6 +68,12 @@ class Data:
     prepared: PreparedData | None = None
     notes: tuple[str, ...] = ()
     side: int = 0
+    foreseen: str = ""
+
+    @property
+    def origin(self) -> str:
+        """What the content is made from, as released checkpoints are matched by it; '' where it is not known yet."""
+        return self.prepared.manifest.origin if self.prepared is not None else self.foreseen
 
     @property
     def enlarges(self) -> bool:
@@ -175,12 +182,27 @@ def foresee(spec: Spec, scale: str, task: str, store: Store) -> Data:
     if prepared is not None:
         return described(prepared)
     counts, words = OFFICIAL_COUNTS.get(spec.kind), "its official image counts are used"
+    if spec.kind == "embedded" and not reduces(spec, task):
+        return _embedded(scale)
     if spec.kind == "embedded":
         counts, words = _embedded_counts(scale), "released checkpoints are matched once it is"
     elif counts is None:
         counts, words = dict.fromkeys(ROLES, 1000), "1000 images of each kind are assumed"
     notes = (f"{name} is not prepared yet: its keys will change, and {words}",)
     return Data(name, f"unprepared {name}", counts, notes=notes)
+
+
+def _embedded(scale: str) -> Data:
+    """The embedded set before it is prepared: everything but its bytes is known."""
+    from senm.data.embedded import PAPER_COUNTS, PHOTOGRAPHS, SCALES
+    from senm.data.manifest import Manifest
+
+    amount = SCALES[scale]
+    plan = {"scale": scale, "seed": 0, "photographs": {p.file: p.sha256 for p in PHOTOGRAPHS}}
+    used = {n: min(n, amount.paired) for n in PAPER_COUNTS}
+    notes = ("embedded is not prepared yet: its keys will change",)
+    return Data("embedded", "unprepared embedded", _embedded_counts(scale), used, None, notes, amount.crop,
+                Manifest(name="embedded", plan=plan).origin)
 
 
 def _embedded_counts(scale: str) -> dict[str, int]:

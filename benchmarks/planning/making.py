@@ -229,7 +229,8 @@ class StepMaker:
         absent = [name for name in chosen if METRICS[name].missing()]
         lacking = {"lacking": absent} if absent else {}
         limit = self.scale.validation_images
-        subject = re.split(r" images? ", images.label, maxsplit=1)[-1].partition(" ")[2] if images else "the real images themselves"
+        made_by = re.split(r" images? ", images.label, maxsplit=1)[-1].partition(" ")[2] if images else ""
+        subject = made_by or "the real images themselves"
         return Step(
             "evaluate",
             f"measure {'noise of' if kind == 'noise' else 'restoration by'} {subject}",
@@ -241,9 +242,7 @@ class StepMaker:
         )
 
     def _data(self) -> dict[str, str]:
-        prepared = self.data.prepared
-        origin = prepared.manifest.origin if prepared is not None else ""
-        return {"data": self.data.name, "origin": origin, "fingerprint": self.data.fingerprint}
+        return {"data": self.data.name, "origin": self.data.origin, "fingerprint": self.data.fingerprint}
 
     def _released(self, step: Step) -> Step:
         digest = self.released.get(step.identity, "")

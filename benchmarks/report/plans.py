@@ -40,10 +40,12 @@ def plan_lines(plan: Plan, store: Store, estimate: Estimate | None = None, train
         time = f" {estimate.words(step):>9}" if estimate else ""
         lines.append(f"  {state:10}{time}  {step.label}  [{', '.join(users[step.key])}]")
     shared = sum(len(users[step.key]) > 1 for step in steps)
-    kinds = [f"{sum(s.kind == kind for s in steps)} {word}" for kind, word in WORDS.items()]
+    kinds = [f"{sum(s.kind == kind and not s.released for s in steps)} {word}" for kind, word in WORDS.items()]
+    kinds.insert(0, f"{sum(bool(s.released) for s in steps)} released networks")
     kinds = [text for text in kinds if not text.startswith("0 ")]
     without = sum(len(table.steps()) for table in plan.tables)
-    total = f"plan: {len(steps)} steps ({', '.join(kinds)}); {len(todo)} to do"
+    done = sum(bool(s.released) for s in steps if s.key in todo)
+    total = f"plan: {len(steps)} steps ({', '.join(kinds)}); {len(todo) - done} to do"
     if len(plan.tables) > 1:
         total += f"; {shared} shared between tables ({without} without sharing)"
     return [*lines, total]

@@ -108,6 +108,15 @@ def test_the_plan_runs_nothing(place: Path, run: Run) -> None:
     assert any(step["tables"] == ["table1", "table7"] for step in steps)
 
 
+def test_a_plan_knows_the_released_networks_before_anything_is_prepared(tmp_path: Path, run: Run) -> None:
+    code, out, _ = run("plan", "table1", "--store", str(tmp_path / "fresh"), here=False)
+    lines = [line.split() for line in out.splitlines() if "[table1]" in line]
+    released = [line for line in lines if line[0] == "released"]
+    assert code == 0 and released and {line[1] for line in released} == {"0s"}
+    assert f"({len(released)} released networks" in out and not (tmp_path / "fresh").exists()
+    assert not [line for line in lines if line[:2] == ["to", "do"] and "train" == line[3]], "nothing is to be trained"
+
+
 def test_paper_scale_is_planned_without_the_data_and_says_so(place: Path, run: Run) -> None:
     code, out, _ = run("plan", "all", "--scale", "paper", "--data", "sidd:not/there", "--data", "aim19:nor/this")
     assert code == 0 and "official image counts" in out and "table5 is left out" in out

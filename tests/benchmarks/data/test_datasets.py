@@ -138,5 +138,6 @@ def test_the_embedded_counts_of_a_plan_are_those_of_the_prepared_set(tmp_path: P
     store = Store(tmp_path)
     before = foresee(parse("embedded"), "smoke", "noise", store)
     after = load(parse("embedded"), "smoke", "noise", store, NullProgress())
-    assert dict(before.counts) == dict(after.counts)
+    assert dict(before.counts) == dict(after.counts) and dict(before.paired_counts) == dict(after.paired_counts)
+    assert (before.origin, before.side) == (after.origin, after.side), "released networks are matched by these"
     assert foresee(parse("embedded"), "smoke", "noise", store).fingerprint == after.fingerprint
