@@ -12,7 +12,7 @@ from baselines import get, names
 from baselines.fitting.restorer import weights_hash
 from senm.data.digest import content
 from senm.data.domains import Domains
-from senm.data.images import list_images
+from senm.data.images import left_out, list_images
 from senm.data.pool import FileImages, Images, Pairs
 from senm.sampling.pipeline import kept_apart, note_plan, sample_to_folder
 from senm.support.device import torch_device
@@ -73,7 +73,7 @@ def denoise_folder(name: str, noisy: Path, out: Path, *, weights: Path | None = 
             "settings": settings.model_dump(mode="json"), "trained on": content(*pools(sources)) if train else "",
             "seed": seed if train else 0}
     note_plan(plan, images.names, writable(out))
-    for sentence in suspicions(images):
+    for sentence in [*filter(None, [left_out(noisy)]), *suspicions(images)]:
         progress.say(sentence)
     if restorer is None:
         restorer = system.fit(sources, settings, seed=seed, device=device, workdir=writable(out / TRAINING),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from senm.config import SHORT, NoiseModelSettings, PairedModelSettings
@@ -14,14 +13,12 @@ from senm.data.domains import Domains
 from senm.data.formats.folder import find_pairs
 from senm.data.images import list_images
 from senm.data.mapped import mapped
-from senm.data.pool import ArrayImages, FileImages, Images, Pairs, RaggedImages, empty_images
+from senm.data.pool import FileImages, Images, Pairs, empty_images
+from senm.sampling.forms import Many, in_form, pool
 from senm.sampling.trained import Trained
-from senm.support.errors import DataError, UsageError
+from senm.support.errors import UsageError
 from senm.support.files import writable
 from senm.support.progress import Progress
-
-Picture = np.ndarray | torch.Tensor
-Many = Picture | Sequence[Picture] | Images
 
 
 def load(folder: str | Path, device: str = "cpu") -> Trained:
@@ -43,13 +40,17 @@ def images_in(folder: str | Path) -> Images:
     return FileImages(list_images(folder))
 
 
-def pairs_in(folder: str | Path, noisy: str = "", clean: str = "") -> Pairs:
+def pairs_in(folder: str | Path, noisy: str = "", clean: str = "", *, partners: str | Path | None = None) -> Pairs:
     """The pairs of a folder: by suffix, such as ``_real`` and ``_mean``, or in subfolders such as noisy/ and clean/.
+
+    Args:
+        partners: the folder of the clean images, where `folder` is that of the noisy ones.
 
     Raises:
         DataError: the folder is missing or empty, an image has no partner, or one of another size.
     """
-    found = find_pairs(Path(folder), *((noisy, clean) if noisy or clean else ()))
+    suffixes = (noisy, clean) if noisy or clean else (None, None)
+    found = find_pairs(Path(folder), suffixes[0], suffixes[1], partners)
     names = [pair.name for pair in found]
     return Pairs(FileImages([pair.clean for pair in found], names), FileImages([pair.noisy for pair in found], names))
 
@@ -111,14 +112,16 @@ def check_domains(settings: NoiseModelSettings | PairedModelSettings, domains: D
                          "give noisy, or set level to measured")
 
 
-def sample(model: Trained, images: Many, seed: int = 0, *, level: float | None = None, device: str | None = None,
-           **options: Any) -> Any:
+def sample(model: Trained, images: Many, seed: int | None = None, *, names: str | Sequence[str] | None = None,
+           level: float | None = None, device: str | None = None, **options: Any) -> Any:
     """Noisy versions of clean images, in the form they came in.
 
     Args:
         images: one image or several. Arrays are uint8 (H, W, 3) or (N, H, W, 3), tensors float (3, H, W) or
-            (N, 3, H, W) in [0, 1]; lists may mix sizes. Any size will do.
-        seed: with an image's place (or its name in an `Images` pool) it decides the noise.
+            (N, 3, H, W) in [0, 1]; Pillow images are RGB; lists may mix sizes. Any size will do.
+        seed: with an image's name it decides the noise. None draws a fresh one from torch's global generator: each
+            call has noise of its own, and `torch.manual_seed` repeats it.
+        names: one an image; None takes its place in the call, or its name in an `Images` pool.
         level: one level for all, a standard deviation in [0, 1] units; None draws from the model's level source.
         device: where to run; None is where the model is.
         options: of `senm.sampling.sampler.sample_images` (batch, tile, temperature, precision, compile).
@@ -127,7 +130,8 @@ def sample(model: Trained, images: Many, seed: int = 0, *, level: float | None =
         One image for one image, else a list (for an array or tensor of several: the same kind again).
 
     Raises:
-        DataError: an image of another type or shape.
+        DataError: an image of another type or shape, or with values that are not finite or of another range.
+        UsageError: names that do not fit the images.
         SettingsError: a level or an option out of range.
         MachineError: the device is not there, or its memory does not hold one image or tile.
 
@@ -140,7 +144,10 @@ def sample(model: Trained, images: Many, seed: int = 0, *, level: float | None =
     from senm.sampling.sampler import check_noise
 
     check_noise(level)
-    return in_form(images, list(model.sample(pool(images), seed=seed, level=level, device=device, **options)))
+    given = pool(images, names)
+    if seed is None:
+        seed = int(torch.randint(2**31 - 1, ()))
+    return in_form(images, list(model.sample(given, seed=seed, level=level, device=device, **options)))
 
 
 def denoise(model: Trained, images: Many, *, tile: int | None = None) -> Any:
@@ -152,47 +159,8 @@ def denoise(model: Trained, images: Many, *, tile: int | None = None) -> Any:
             Tiles change nothing but the rounding of single pixels, by one level.
 
     Raises:
-        DataError: an image of another type or shape, or a model that cannot denoise.
+        DataError: an image of another type, shape or range, or a model that cannot denoise.
         SettingsError: a negative tile.
         MachineError: the GPU's memory does not hold one image or tile.
     """
     return in_form(images, list(model.denoise(pool(images), tile=tile)))
-
-
-def pool(images: Many) -> Images:
-    """Images in any accepted form as a pool with names.
-
-    Raises:
-        DataError: another type or shape.
-    """
-    if isinstance(images, Images):
-        return images
-    single = isinstance(images, np.ndarray | torch.Tensor) and images.ndim == 3
-    listed = [as_uint8(image) for image in ([images] if single else images)]
-    names = [f"{i:06d}" for i in range(len(listed))]
-    if len({image.shape for image in listed}) == 1:
-        return ArrayImages(np.stack(listed), names)
-    flat = np.concatenate([image.reshape(-1) for image in listed]) if listed else np.zeros(0, np.uint8)
-    return RaggedImages(flat, np.array([image.shape[:2] for image in listed]), names)
-
-
-def as_uint8(image: Any) -> np.ndarray:
-    """One image as uint8 (H, W, 3)."""
-    shape = tuple(getattr(image, "shape", ()))
-    planes = len(shape) == 3 and 0 not in shape
-    if planes and isinstance(image, torch.Tensor) and shape[0] == 3 and image.is_floating_point():
-        return (image.detach().cpu().float().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    if planes and isinstance(image, np.ndarray) and shape[2] == 3 and image.dtype == np.uint8:
-        return image
-    found = f"{getattr(image, 'dtype', type(image).__name__)} of shape {shape}"
-    raise DataError(f"an image is {found}", "a uint8 (H, W, 3) array or a float (3, H, W) tensor in [0, 1]")
-
-
-def in_form(images: Many, made: list[np.ndarray]) -> Any:
-    """Results in the form that the images came in."""
-    if isinstance(images, np.ndarray):
-        return made[0] if images.ndim == 3 else np.stack(made) if made else images[:0].copy()
-    if isinstance(images, torch.Tensor):
-        planar = [torch.from_numpy(image).permute(2, 0, 1).float() / 255 for image in made]
-        return planar[0] if images.ndim == 3 else torch.stack(planar) if planar else torch.zeros(images.shape)
-    return made

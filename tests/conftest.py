@@ -12,6 +12,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a 
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def remembered_hashes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Hashes of the tests' own files are no business of the user's cache folder."""
+    os.environ["SENM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(autouse=True)
 def numbers_below_the_normal_range() -> Iterator[None]:
     """A test that leaves the processor flushing small numbers to zero fails itself, not whoever comes after it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.core.step import Step
+from senm.support.contents import sha256_of
 from senm.support.errors import DataError, UsageError, unknown
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ def parse(text: str) -> Spec:
     kind, _, rest = text.partition(":")
     if kind not in KINDS:
         raise unknown("data set", kind, KINDS)
-    path, *suffixes = rest.split(",") if rest else [""]
+    from senm.data.formats.folder import place_and_suffixes
+
+    path, suffixes = place_and_suffixes(rest)
     if kind == "embedded":
         if rest:
             raise UsageError(f"--data {text!r} gives a path to the embedded photographs", "--data embedded")
@@ -99,7 +102,7 @@ def parse(text: str) -> Spec:
         raise UsageError(f"--data {text!r} names no folder", f"--data {kind}:PATH")
     if suffixes and (kind != "folder" or len(suffixes) != 2):
         raise UsageError(f"--data {text!r} has {len(suffixes)} suffixes", "folder:PATH,noisy-suffix,clean-suffix")
-    return Spec(kind, Path(path), tuple(suffixes))
+    return Spec(kind, Path(path), suffixes)
 
 
 def fits(spec: Spec, task: str) -> bool:
@@ -110,7 +113,7 @@ def fits(spec: Spec, task: str) -> bool:
 
 
 def prepare_step(spec: Spec, scale: str) -> Step:
-    """The step that prepares a data set; its key follows names, sizes and times of the files in the folder.
+    """The step that prepares a data set; its key follows names and bytes of the files in the folder.
 
     Where the preparation cuts by scale, the scale is in the key; the challenges' sets are cut down at smoke scale only.
     """
@@ -217,7 +220,11 @@ def _already(spec: Spec) -> PreparedData | None:
     from senm.data.manifest import is_prepared
     from senm.data.prepared import PreparedData
 
-    return PreparedData.open(spec.path) if spec.path is not None and is_prepared(spec.path) else None
+    if spec.path is None or not is_prepared(spec.path):
+        return None
+    prepared = PreparedData.open(spec.path)
+    prepared.verify()
+    return prepared
 
 
 def _function(kind: str) -> Callable[..., Any]:
@@ -256,7 +263,7 @@ def described(prepared: PreparedData) -> Data:
 
 
 def listing(folder: Path | None) -> str:
-    """sha256 over names, sizes and change times of all files of a folder; '' without a folder.
+    """sha256 over names and bytes of all files of a folder; '' without a folder.
 
     Raises:
         DataError: the folder is missing.
@@ -266,5 +273,5 @@ def listing(folder: Path | None) -> str:
     if not folder.is_dir():
         raise DataError(f"the folder {folder} does not exist", "a folder of images")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    table = [(p.relative_to(folder).as_posix(), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    table = [*zip([p.relative_to(folder).as_posix() for p in files], sha256_of(files), strict=True)]
     return hashlib.sha256(json.dumps(table).encode()).hexdigest()

@@ -36,13 +36,12 @@ def changes(items: list[str]) -> dict[str, Any]:
 
 
 def pairs_of(text: str) -> Any:
-    """Pairs from ``DIR,noisy-suffix,clean-suffix``, or from ``DIR`` with two subfolders such as noisy and clean."""
+    """Pairs from ``DIR,noisy-suffix,clean-suffix``, ``DIR`` with two subfolders such as noisy/clean, or two DIRs."""
     from senm.api import pairs_in
+    from senm.data.formats.folder import place_and_suffixes
 
-    folder, *suffixes = text.split(",")
-    if suffixes and len(suffixes) != 2:
-        raise UsageError(f"--pairs {text!r} has {len(suffixes)} suffixes", "DIR,noisy-suffix,clean-suffix")
-    return pairs_in(folder, *suffixes)
+    folder, given = place_and_suffixes(text)
+    return pairs_in(folder, partners=given[0]) if len(given) == 1 else pairs_in(folder, *given)
 
 
 def with_changes(settings: Any, given: dict[str, Any], trained_before: Any = None) -> tuple[Any, str]:

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+OTHERS = (".heic", ".heif", ".avif", ".webp", ".gif", ".jp2", ".jxl", ".exr", ".psd", ".npy", ".ppm", ".dng", ".arw",
+          ".cr2", ".cr3", ".nef", ".orf", ".raf", ".rw2", ".raw")
+"""Pictures that are left out, and said to be: a conversion of them would be a hidden one."""
+ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)
+"""The EXIF tag, and its values for which height and width are exchanged."""
 EXPECTED = "an 8-bit RGB PNG, JPEG, BMP or TIFF"
 GAMMA_CHUNKS = ("gAMA", "sRGB")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
@@ -37,17 +42,39 @@ def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
 def list_images(folder: Path | str) -> list[Path]:
     """Image files directly in `folder` (by extension, case ignored), in natural order of their names.
 
+    Names that begin with a dot are passed over: they are companions of other files, as macOS writes them.
+
     Raises:
-        DataError: the folder is missing, is not a folder, or holds no image file.
+        DataError: the folder is missing, is not a folder, or holds no image file; subfolders that hold some are named.
     """
     folder = Path(folder)
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise DataError(f"{folder} {what}", "a folder of images", "check the path")
-    found = [p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and p.is_file()]
+    found = [p for p in folder.iterdir() if _is_image(p)]
     if not found:
-        raise DataError(f"{folder} holds no image", f"files that end in {', '.join(EXTENSIONS)}", "check the path")
+        below = [(p.name, sum(map(_is_image, p.iterdir()))) for p in sorted(folder.iterdir()) if p.is_dir()]
+        inside = [f"{name} ({count})" for name, count in below if count]
+        more = f" and {len(inside) - 5} more" if len(inside) > 5 else ""
+        raise DataError(
+            f"{folder} holds no image" + (f"; its subfolders do: {', '.join(inside[:5])}{more}" if inside else "")
+            + (f"; {others}" if (others := left_out(folder)) else ""), f"files that end in {', '.join(EXTENSIONS)}",
+            "give one of the subfolders" if inside else "check the path")
     return sorted(found, key=lambda p: (natural_key(p.name), p.name))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+
+
+def left_out(folder: Path | str) -> str:
+    """A sentence on the files directly in `folder` that are pictures of a kind that is not read, or nothing."""
+    found = sorted(p.name for p in Path(folder).iterdir() if p.suffix.lower() in OTHERS and not p.name.startswith("."))
+    if not found:
+        return ""
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    were = "file is of another kind and was" if len(found) == 1 else "files are of another kind and were"
+    return f"{len(found)} {were} left out: {', '.join(found[:5])}{more}"
 
 
 def _open(path: Path) -> Image:
@@ -95,7 +122,7 @@ def _check_kind(path: Path, image: Image) -> None:
         found = "has a colour palette"
     elif mode != "RGB" or bits != 8:
         found = f"has colour mode {mode} with {bits} bits a channel"
-    elif getattr(image, "n_frames", 1) > 1:
+    elif getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a JPEG with a preview behind it
         found = f"holds {image.n_frames} images"  # type: ignore[attr-defined]
     if found:
         raise DataError(f"{path} {found}", EXPECTED, "convert it yourself, so that the conversion is a known one")
@@ -104,11 +131,21 @@ def _check_kind(path: Path, image: Image) -> None:
 def image_size(path: Path | str) -> tuple[int, int]:
     """(height, width) from the header alone, with the checks of `read_rgb` except that of the pixel data."""
     with _open(Path(path)) as image:
+        if image.format in ("JPEG", "MPO", "PNG") and _orientation(image) in TURNED:  # Pillow turns a TIFF itself
+            return image.width, image.height
         return image.height, image.width
 
 
+def _orientation(image: Image) -> int:
+    """The EXIF orientation, 1 where there is none or it cannot be read."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except BROKEN:
+        return 1
+
+
 def read_rgb(path: Path | str) -> np.ndarray:
-    """The pixels of an 8-bit RGB file as uint8 (H, W, 3). An EXIF orientation is not applied.
+    """The pixels of an 8-bit RGB file as uint8 (H, W, 3), turned as its EXIF orientation says, so as it is shown.
 
     Raises:
         DataError: missing, empty, truncated or damaged file; grey, alpha, palette or 16-bit image.
@@ -120,6 +157,10 @@ def read_rgb(path: Path | str) -> np.ndarray:
         except BROKEN as error:
             raise DataError(f"{path} is truncated or damaged ({error})", EXPECTED,
                             "copy or download the file again") from error
+        if _orientation(image) != 1:
+            from PIL import ImageOps
+
+            image = ImageOps.exif_transpose(image)
         return np.array(image, dtype=np.uint8)
 
 

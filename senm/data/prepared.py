@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from senm.data.domains import Domains
-from senm.data.manifest import REDO, Manifest, file_sha256, read_manifest
+from senm.data.manifest import REDO, Manifest, read_manifest
 from senm.data.pool import ArrayImages, Images, Pairs, RaggedImages, empty_images, empty_pairs
+from senm.support.contents import sha256_of
 from senm.support.errors import DataError, UsageError, unknown
 
 
@@ -45,9 +46,10 @@ class PreparedData:
         return cls(folder, manifest)
 
     def verify(self) -> None:
-        """Read every file and compare its hash with the manifest (DataError where one differs)."""
-        for name, stored in self.manifest.files.items():
-            if file_sha256(self.folder / name) != stored.sha256:
+        """Compare the hash of every file with the manifest (DataError where one differs)."""
+        names = list(self.manifest.files)
+        for name, digest in zip(names, sha256_of(self.folder / name for name in names), strict=True):
+            if digest != self.manifest.files[name].sha256:
                 raise DataError(f"{self.folder / name} has changed since it was written", "the hash in the manifest",
                                 REDO)
 

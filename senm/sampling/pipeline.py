@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from senm.data.images import list_images, write_png
+from senm.data.images import left_out, list_images, write_png
 from senm.data.pool import FileImages, Images
 from senm.data.writer import PreparedWriter
+from senm.support.contents import sha256_of
 from senm.support.errors import DataError, UsageError
 from senm.support.files import writable, write_bytes
 from senm.support.progress import NullProgress, Progress
@@ -51,8 +52,11 @@ def sample_folder(model: Trained, clean: Path, out: Path, *, progress: Progress 
     """
     kept_apart(clean, out)
     images = FileImages(list_images(clean))
+    if others := left_out(clean):
+        (progress or NullProgress()).say(others)
     place = str(options.get("device") or next(model.network.parameters()).device)
-    plan = {"command": "sample", "folder": clean.resolve().name, "model": fingerprint(model),
+    plan = {"command": "sample", "folder": clean.resolve().name, "images": files_hash(images),
+            "model": fingerprint(model),
             "device": place.partition(":")[0],  # draws on a GPU differ from those on a CPU
             **{name: options.get(name, default) for name, default in DECISIVE.items()}}
     sample_to_folder(lambda part: model.sample(part, **options), images, out, progress=progress, plan=plan)
@@ -73,10 +77,21 @@ def denoise_folder(model: Trained, noisy: Path, out: Path, *, tile: int | None =
     """
     kept_apart(noisy, out)
     images = FileImages(list_images(noisy))
-    plan = {"command": "denoise", "folder": noisy.resolve().name, "model": fingerprint(model)}
+    if others := left_out(noisy):
+        (progress or NullProgress()).say(others)
+    plan = {"command": "denoise", "folder": noisy.resolve().name, "images": files_hash(images),
+            "model": fingerprint(model)}
     sample_to_folder(lambda part: model.denoise(part, tile=tile), images, out, progress=progress,
                      plan=plan)
     return len(images)
+
+
+def files_hash(images: FileImages) -> str:
+    """SHA-256 over names and bytes of files: other photographs under the same names are other images."""
+    found = hashlib.sha256()
+    for name, digest in zip(images.names, sha256_of(images.paths), strict=True):
+        found.update(name.encode(errors="surrogateescape") + b"\0" + bytes.fromhex(digest))
+    return found.hexdigest()
 
 
 def kept_apart(images: Path, out: Path) -> None:

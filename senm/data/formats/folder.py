@@ -25,7 +25,10 @@ from senm.support import seeding
 from senm.support.errors import DataError, UsageError, unknown
 from senm.support.progress import NullProgress, Progress
 
-SUBFOLDERS = (("noisy", "clean"), ("input", "gt"), ("input", "target"), ("input_crops", "gt_crops"))
+SUBFOLDERS = (("noisy", "clean"), ("noisy", "gt"), ("lq", "gt"), ("lq", "hq"), ("input", "gt"), ("input", "target"),
+              ("input", "groundtruth"), ("input_crops", "gt_crops"), ("input_crops", "target_crops"),
+              ("trainL", "trainH"), ("low", "high"))
+"""Names by which the field keeps the two sides, degraded first; in any case."""
 SMALLEST = 64  # pixels: the least side of an image, and so of a crop
 ONE_PROCESS = 200_000_000  # bytes of images below which starting worker processes takes longer than the work
 HOW = "PATH/noisy and PATH/clean, or suffixes as in folder:PATH,_real,_mean"
@@ -68,7 +71,8 @@ SCALES = {
 }
 
 
-def find_pairs(root: Path | str, noisy_suffix: str | None = None, clean_suffix: str | None = None) -> list[FilePair]:
+def find_pairs(root: Path | str, noisy_suffix: str | None = None, clean_suffix: str | None = None,
+               partners: Path | str | None = None) -> list[FilePair]:
     """All pairs of a folder, in natural order of their names, matched by name and never by order.
 
     Args:
@@ -76,6 +80,7 @@ def find_pairs(root: Path | str, noisy_suffix: str | None = None, clean_suffix: 
             subfolders, for example noisy and clean, whose files have the same names (extensions may differ).
         noisy_suffix: for example ``_real``.
         clean_suffix: for example ``_mean``.
+        partners: another folder, whose files are the clean partners of those in `root`.
 
     Raises:
         DataError: missing or empty folder, a name without its partner, a name twice, a pair of different sizes, an
@@ -96,7 +101,7 @@ def find_pairs(root: Path | str, noisy_suffix: str | None = None, clean_suffix: 
             noisy = {name: path for name, path in noisy.items() if path not in clean.values()}
         sides = f"ending in {noisy_suffix!r}", f"ending in {clean_suffix!r}"
     else:
-        first, second = _subfolders(root)
+        first, second = _subfolders(root) if partners is None else (root, Path(partners))
         noisy, clean = _by_name(list_images(first)), _by_name(list_images(second))
         sides = f"in {first.name}", f"in {second.name}"
     if not noisy and not clean:
@@ -108,6 +113,31 @@ def find_pairs(root: Path | str, noisy_suffix: str | None = None, clean_suffix: 
         raise DataError(f"{len(lonely)} images of {root} have no partner: {', '.join(lonely[:10])}{more}",
                         "a noisy and a clean image of every name", "add the missing files, or remove these")
     return [_checked(name, path, clean[name]) for name, path in noisy.items()]
+
+
+def place_and_suffixes(text: str) -> tuple[str, tuple[str, ...]]:
+    """``DIR``, ``DIR,noisy-suffix,clean-suffix`` or ``NOISY-DIR,CLEAN-DIR``, where a folder's name may hold commas.
+
+    What exists wins; the suffixes are the last two fields.
+
+    Returns:
+        The folder, and nothing, the two suffixes, or the folder of the clean partners.
+
+    Raises:
+        UsageError: one field too few or too many.
+    """
+    if "," not in text or Path(text).expanduser().is_dir():
+        return str(Path(text).expanduser()) if text else text, ()
+    fields = text.split(",")
+    for i in range(1, len(fields)):
+        sides = [str(Path(",".join(part)).expanduser()) for part in (fields[:i], fields[i:])]
+        if all(Path(side).is_dir() for side in sides):
+            return sides[0], (sides[1],)
+    folder, *suffixes = text.rsplit(",", 2)
+    if len(suffixes) != 2 or ("," in folder and not Path(folder).expanduser().is_dir()):
+        raise UsageError(f"{text!r} has {len(fields) - 1} suffixes",
+                         "DIR,noisy-suffix,clean-suffix, or NOISY-DIR,CLEAN-DIR, folders that exist")
+    return str(Path(folder).expanduser()), tuple(suffixes)
 
 
 def _by_suffix(root: Path, suffix: str) -> dict[str, Path]:
@@ -127,12 +157,14 @@ def _by_name(paths: Sequence[Path], suffix: str = "") -> dict[str, Path]:
 
 
 def _subfolders(root: Path) -> tuple[Path, Path]:
+    there = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_dir()}
     for noisy, clean in SUBFOLDERS:
-        if (root / noisy).is_dir() and (root / clean).is_dir():
-            return root / noisy, root / clean
+        if noisy.lower() in there and clean.lower() in there:
+            return there[noisy.lower()], there[clean.lower()]
     if not any(root.iterdir()):
         raise DataError(f"the data folder {root} is empty", HOW, "check the path")
-    raise DataError(f"{root} has no pair of subfolders such as noisy and clean", HOW, "give the two suffixes")
+    raise DataError(f"{root} has no pair of subfolders such as noisy and clean", HOW,
+                    "give the two suffixes, or name both folders: NOISY,CLEAN")
 
 
 def _checked(name: str, noisy: Path, clean: Path) -> FilePair:

@@ -192,3 +192,12 @@ def test_a_failing_writer_stops_the_work() -> None:
     with pytest.raises(OSError, match="disk full"):
         list(in_background(work, jobs(), 2))
     assert len(made) < 100
+
+
+def test_other_photographs_of_the_same_names_are_not_taken_for_finished(tmp_path: Path, model: Trained) -> None:
+    for folder, grey in (("a", 40), ("b", 200)):
+        (tmp_path / folder / "clean").mkdir(parents=True)
+        write_png(tmp_path / folder / "clean" / "x.png", np.full((16, 16, 3), grey, np.uint8))
+    sample_folder(model, tmp_path / "a" / "clean", tmp_path / "out")
+    with pytest.raises(UsageError, match="another images"):
+        sample_folder(model, tmp_path / "b" / "clean", tmp_path / "out")
