@@ -11,6 +11,7 @@ import typer
 from benchmarks.cli.denoise import denoise
 from benchmarks.cli.options import with_options
 from benchmarks.core.options import RUNS, STORE, Options
+from senm.support.errors import UsageError
 
 Out = Annotated[Path, typer.Option(show_default="results/runs", help="Folder of results.")]
 StoreRoot = Annotated[Path, typer.Option("--store", show_default="results/store", help="Folder of the store.")]
@@ -23,7 +24,7 @@ EXAMPLES = {
     "list": "list --json",
     "presets": "presets --diff",
     "report": "report results/runs/table1/embedded-smoke",
-    "compare": "compare results/runs/table1/embedded-smoke older/table1/embedded-smoke",
+    "compare": "compare results/runs/table1/embedded-short --rows senm-10 senm-all --page compared.html",
     "denoise": "denoise --with apbsn --noisy photos/noisy --out photos/restored --train",
     "plan": "plan all --scale paper --data sidd:DIR --data aim19:DIR",
     "store ls": "store ls",
@@ -107,11 +108,18 @@ def report(
     rewrite_reports(runs or [], out)
 
 
-def compare(a: Path, b: Path) -> None:
-    """Compare two runs of a table, image by image where both measured the same photographs."""
-    from benchmarks.cli.tables import compare_runs
+def compare(
+    a: Annotated[Path, typer.Argument(help="A run folder, a table.json or a record.")],
+    b: Annotated[Path | None, typer.Argument(help="Another one; leave it out with --rows.")] = None,
+    rows: Annotated[tuple[str, str] | None, typer.Option(help="Two rows of one run.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write it as a page, too.")] = None,
+) -> None:
+    """Compare two runs of a table image by image, or two rows of one run over images and over replicates."""
+    from benchmarks.cli.compare import compare_rows, compare_runs
 
-    raise typer.Exit(compare_runs(a, b))
+    if (b is None) == (rows is None):
+        raise UsageError("compare needs two runs, or one run and two rows", "RUN RUN, or RUN --rows A B")
+    raise typer.Exit(compare_runs(a, b, page) if b is not None else compare_rows(a, *(rows or ("", "")), page))
 
 
 def store_ls(store: StoreRoot = STORE) -> None:

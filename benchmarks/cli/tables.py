@@ -214,17 +214,3 @@ def rewrite_reports(runs: Sequence[Path], out: Path) -> None:
         write_all(result, folder)
         page = write_html([result], folder / "report.html", collect(folder, ROOT / "results" / "accepted"))
         show(result, where=shown(page))
-
-
-def compare_runs(a: Path, b: Path) -> int:
-    """Print how two runs of one table differ, metric by metric, with a paired test over photographs."""
-    from benchmarks.judging.differences import compare_files
-
-    found, alone = compare_files(a, b)
-    for line in found:
-        print(line.sentence())
-    tested = sum(line.test is not None for line in found)
-    print(f"{tested} comparisons were tested; p-values are corrected over all of them (Holm), differences at 5 %")
-    for name in alone:
-        print(name)
-    return 0

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.core.record import TableResult, read
-from benchmarks.report.history import HistoryEntry, history
 from benchmarks.report.noise_stats import NoiseStats, noise_stats
+from benchmarks.report.parts.history import HistoryEntry, history
 from benchmarks.report.strips import Strip, load_strip
 from senm.support.errors import DataError
 

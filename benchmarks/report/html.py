@@ -50,13 +50,13 @@ def page(results: Sequence[TableResult], context: ReportContext | None = None) -
     """
     if not results:
         raise ValueError("a report needs at least one table")
+    from benchmarks.report.parts.profiles import profile_view
     from benchmarks.report.pictures import picture_strips
-    from benchmarks.report.profiles import profile_view
 
     context = context or ReportContext()
     tables = [table_view(result) for result in results]
     style, script = _source("style.css"), _source("script.js")
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         tables=tables,
         heading=tables[0].title if len(tables) == 1 else "Tables of the paper",
         runs=_runs(results),
@@ -83,7 +83,8 @@ def write_html(results: Sequence[TableResult], path: str | Path, context: Report
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates that escape every name and refuse one that was not handed in."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -153,7 +154,7 @@ def _sweeps(context: ReportContext) -> Figure | None:
 
 def _training(context: ReportContext) -> list[Figure]:
     from benchmarks.report import plots
-    from benchmarks.report.curves import families
+    from benchmarks.report.parts.curves import families
 
     figures = []
     for place, family in enumerate(families(context.curves)):

@@ -8,7 +8,7 @@ from benchmarks.core.record import Cell, Provenance, Row, TableResult
 from benchmarks.judging.claims import judge_result
 from benchmarks.judging.compare import compare_table, printed
 from benchmarks.report.context import ReportContext, Sweep, from_strips
-from benchmarks.report.history import HistoryEntry
+from benchmarks.report.parts.history import HistoryEntry
 from benchmarks.report.strips import Strip
 from benchmarks.tables import NAMES, table
 

@@ -291,7 +291,7 @@ def test_accepting_needs_a_reason_and_replicates_and_keeps_the_past(
 
 
 def test_the_report_reads_accepted_records(bench: Bench) -> None:
-    history = pytest.importorskip("benchmarks.report.history", reason="the report writer is not installed")
+    history = pytest.importorskip("benchmarks.report.parts.history", reason="the report writer is not installed")
     entries = history.history(bench.accepted)
     assert [(e.table, e.scale, e.reason, e.machine) for e in entries] == [("table1", "smoke", REASON, MACHINE)]
 

@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.core.record import TableResult
 from benchmarks.report.context import ReportContext, collect, read_log, sweeps
-from benchmarks.report.history import history
 from benchmarks.report.html import page, write_html
-from benchmarks.report.profiles import profile_view
+from benchmarks.report.parts.history import history
+from benchmarks.report.parts.profiles import profile_view
 from benchmarks.report.strips import save_strip
 from benchmarks.report.view import table_view
 from benchmarks.tables import NAMES

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.report.curves import families, quantities
 from benchmarks.report.noise_stats import noise_stats, total_variation
+from benchmarks.report.parts.curves import families, quantities
 from senm.support.errors import DataError
 
 
