@@ -28,7 +28,7 @@ INK, MUTED, GRID = "#00b001", "#00b002", "#00b003"
 COLOURS = tuple(f"#00a0{i:02x}" for i in range(1, SERIES + 1))
 VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", **{c: f"--s{i}" for i, c in enumerate(COLOURS, 1)}}
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
-POINTS = 300
+POINTS = 80
 
 Draw = Callable[["Axes"], None]
 
@@ -251,14 +251,21 @@ def _style() -> Any:
 
 
 def _page_style(svg: str, key: str) -> str:
-    """Cut the prologue, make ids unique, turn stand-in colours into CSS variables and fixed sizes into a view box."""
+    """Cut the prologue, unused ids and far decimals, make ids unique, turn stand-in colours into CSS variables and
+    fixed sizes into a view box."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r"\s*\n\s*", " ", svg).replace("xlink:href", "href")
     svg = re.sub(r'id="series-(\d+)"', r'class="series" data-series="\1"', svg)
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
+    svg = re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in used else "", svg)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{key}-\1"', svg)
     svg = re.sub(r'(href="|url\()#', rf"\g<1>#{key}-", svg)
     svg = re.sub(r"font-family: [^;]*; ?", "", svg)
+    svg = re.sub(r"(\d\.\d)\d+", r"\1", svg)
+    svg = re.sub(r' transform="rotate\(-0 [^"]*\)"|; stroke-linecap: square|<defs> </defs> ', "", svg)
+    svg = re.sub(r'<path d="[^"]*" style="fill: none"/>', "", svg)
+    svg = re.sub(rf'(<use [^>]*) style="[^"]*{MUTED}[^"]*"', r"\1", svg)
     for stand_in, variable in VARIABLES.items():
         svg = svg.replace(stand_in, f"var({variable})")
     opening = r'<svg viewBox="\1" aria-hidden="true" focusable="false">'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.judging.compare import compare_table
 from benchmarks.report.html import write_html
 from tests.benchmarks.report_cases import PLANTED, context, result, results
 from tests.browser.conftest import requests
@@ -15,6 +16,17 @@ QUOTED = [row.label for row in TABLE.rows if row.filled == "quoted"]
 @pytest.fixture(scope="module")
 def paper_page(tmp_path_factory):
     return write_html(results("paper"), tmp_path_factory.mktemp("paper") / "report.html", context())
+
+
+@pytest.fixture(scope="module")
+def short_page(tmp_path_factory):
+    """The table as it looks where the random features stand in for FID, with numbers of three digits."""
+    columns = tuple(c.model_copy(update={"metric": "fd_random", "label": "FD-random"} if c.id == "fid" else {})
+                    for c in TABLE.columns)
+    cells = tuple(c.model_copy(update={"mean": 773.67, "spread": 227.28, "verdict": ""})
+                  if c.column == "fid" and c.mean is not None else c for c in TABLE.cells)
+    table = TABLE.model_copy(update={"columns": columns, "cells": cells, "scale": "short", "data": "embedded"})
+    return write_html([compare_table(table)], tmp_path_factory.mktemp("short") / "report.html")
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +176,13 @@ def test_the_page_never_scrolls_sideways(view, paper_page, width):
     assert browser.execute_script("return document.scrollingElement.scrollWidth") <= width
     wide = "return [...document.querySelectorAll('.scroll')].filter(s => s.scrollWidth > s.clientWidth)"
     assert all(part.get_attribute("tabindex") == "0" for part in browser.execute_script(wide)), "reached by keyboard"
+
+
+def test_a_desktop_shows_every_column_of_the_table_at_once(view, short_page):
+    browser = view(short_page, 1280)
+    wide = "const s = document.querySelector('#table1-data').parentElement; return [s.scrollWidth, s.clientWidth]"
+    whole, seen = browser.execute_script(wide)
+    assert whole <= seen, "a column is cut"
 
 
 def test_light_and_dark_have_contrast_and_the_choice_wins(view, paper_page):
