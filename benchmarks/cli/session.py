@@ -15,7 +15,7 @@ from benchmarks.core.scale import Scale, scale
 from benchmarks.core.step import unique
 from benchmarks.data import datasets
 from benchmarks.planning.plan import Plan, Planner, RowPlan, TablePlan
-from benchmarks.tables import NAMES, RowSpec, TableSpec, table
+from benchmarks.tables import NAMES, RowSpec, TableSpec, table, with_draws
 from senm.support.errors import UsageError, unknown
 from senm.support.files import write_bytes, write_text
 
@@ -104,7 +104,7 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
 
     if run and options.on == "local":
         check_device(options.device)
-    specs = with_extra_rows(specs, options)
+    specs = [with_draws(spec, options.draws) for spec in with_extra_rows(specs, options)]
     rows = chosen_rows(specs, options.rows)
     skipped = {name: found for name, found in sources.items() if isinstance(found, str)}
     if len(skipped) == len(specs):

@@ -36,7 +36,7 @@ class Capacity(Settings):
         return needs.gpu <= self.gpu and needs.cpu <= self.cpu and needs.memory <= self.memory
 
 
-KINDS = ("fit", "fit-restorer", "sample", "restore", "evaluate", "external", "weights")
+KINDS = ("fit", "fit-restorer", "sample", "restore", "evaluate", "draws", "external", "weights")
 TABLE: dict[tuple[str, str], tuple[Needs, Needs]] = {
     # (kind, system or ''): (on a CPU, on a GPU)
     ("fit", ""): (Needs(cpu=1, memory=1), Needs(gpu=1, cpu=4, memory=16)),
@@ -46,6 +46,7 @@ TABLE: dict[tuple[str, str], tuple[Needs, Needs]] = {
     ("sample", ""): (Needs(cpu=1, memory=1), Needs(gpu=0.5, cpu=2, memory=8)),
     ("restore", ""): (Needs(cpu=1, memory=1), Needs(gpu=0.5, cpu=2, memory=8)),
     ("evaluate", ""): (Needs(cpu=1, memory=1), Needs(gpu=0.25, cpu=2, memory=8)),
+    ("draws", ""): (Needs(cpu=1, memory=1), Needs(gpu=0.5, cpu=2, memory=8)),
     ("external", ""): (Needs(cpu=1, memory=0.5), Needs(cpu=1, memory=2)),
     ("weights", ""): (Needs(cpu=1, memory=0.5), Needs(cpu=1, memory=4)),
 }

@@ -40,6 +40,7 @@ class Options:
     threads: int | None = None
     resources: tuple[str, ...] = ()
     yes: bool = False
+    draws: int = 0
 
     def refuse_container(self, command: str) -> None:
         """Refuse the options of containers and clusters where a command runs no step.

@@ -6,8 +6,9 @@ Two numbers are comparable only if the name is the same. Nothing heavy is import
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from benchmarks.metrics.weights import PUBLISHED, Unavailable
@@ -16,6 +17,9 @@ from senm.support.errors import DataError, unknown
 __all__ = ["METRICS", "Metric", "Unavailable", "get"]
 
 IMAGE_NDIM = 3
+AKLD = "KL of locally estimated zero-mean Gaussians of residuals, {}"
+AKLD_ONE = "akld[draws=1]"
+DRAWS = re.compile(r"akld\[draws=([1-9]\d*)\]")
 
 
 @dataclass(frozen=True)
@@ -110,12 +114,24 @@ def _many(images: Any) -> Sequence[Any]:
     return [images] if getattr(images, "ndim", 0) == IMAGE_NDIM else images
 
 
+def akld_of(draws: int) -> Metric:
+    """The average KLD of DANet over so many generated draws of every image; published numbers have 50.
+
+    One draw is a metric of two images like any other, the mean over draws belongs to a noise model: see `--draws`.
+    """
+    one = METRICS[AKLD_ONE]
+    many = replace(one, name=f"akld[draws={draws}]", convention=AKLD.format(f"mean over {draws} generated draws"))
+    return one if draws == 1 else many
+
+
 def get(name: str) -> Metric:
-    """The metric of this name.
+    """The metric of this name; ``akld[draws=N]`` exists for every N from 1.
 
     Raises:
         UsageError: no metric has this name; the nearest one is suggested.
     """
+    if (found := DRAWS.fullmatch(name)) is not None:
+        return akld_of(int(found[1]))
     if name not in METRICS:
         raise unknown("metric", name, METRICS)
     return METRICS[name]
@@ -189,7 +205,11 @@ _ALL: tuple[Metric, ...] = (
     _residual("kld_neca", "distribution", "kld_noiseflow with the generated image clipped and rounded to 8 bit first"),
     _residual("kld_n2nf_raw", "distribution", "KL(real || generated) of residuals, 66 bins, one added to every bin"),
     _residual("kld_srgb_flow", "distribution", "KL(real || generated) of residuals, 130 bins of 4 levels, one added"),
-    _residual("akld_one_draw", "distribution", "KL of locally estimated zero-mean Gaussians of residuals, one draw"),
+    _residual(
+        "kld_noise_256", "distribution", "KL(real || generated) of residuals, 256 bins over [-1, 1], empty ones skipped"
+    ),
+    _residual("ks", "distribution", "Kolmogorov-Smirnov statistic of residuals: largest distance of the distributions"),
+    replace(_residual("akld", "distribution", AKLD.format("one generated draw")), name="akld[draws=1]"),
     _residual(
         "noise_correlation_error",
         "residual",

@@ -14,6 +14,7 @@ from benchmarks.metrics.pairwise import quantise
 LEVELS = 256
 EMPTY = 1e-8
 NOISEFLOW_EDGES = np.concatenate(([-np.inf], np.linspace(-0.1, 0.1, 65), [np.inf]))
+NAFLOW_EDGES = np.linspace(-1, 1, 257)
 SRGB_FLOW_EDGES = np.arange(-260.0, 261.0, 4.0)
 AKLD_TAPS = np.array([1, 3.5, 7, 9, 7, 3.5, 1]) / 32
 AKLD_FLOOR = 1e-10
@@ -101,6 +102,26 @@ def kld_srgb_flow(generated: Array, real: Array, clean: Array) -> float:
     return _residual_divergence(*levels, edges=SRGB_FLOW_EDGES, added=1)
 
 
+def kld_noise_256(generated: Array, real: Array, clean: Array) -> float:
+    """256 bins over [-1, 1], two grey levels wide; bins empty in either are skipped.
+
+    Source: NAFlow (Kim et al., 2024) and GuidNoise, their published code.
+    """
+    return _residual_divergence(*units(generated, real, clean), edges=NAFLOW_EDGES, added=0)
+
+
+def ks(generated: Array, real: Array, clean: Array) -> float:
+    """Largest distance of the two cumulative distributions of residuals, in [0, 1]: the Kolmogorov-Smirnov statistic.
+
+    Residuals are whole grey levels, so nothing is binned. Two draws of one law give about 0.002 at 256x256, not 0.
+    """
+    generated, real, clean = (image.astype(np.int64) for image in uint8(generated, real, clean))
+    shifted = [(noisy - clean).ravel() + LEVELS - 1 for noisy in (generated, real)]
+    counts = [np.bincount(levels, minlength=2 * LEVELS - 1) for levels in shifted]
+    cumulative = [count.cumsum() / count.sum() for count in counts]
+    return float(np.abs(cumulative[0] - cumulative[1]).max())
+
+
 def local_variance(noisy: Array, clean: Array) -> Array:
     """7x7 weighted mean of the squared residual around each pixel, at least 1e-10; (H, W, 3), squared units."""
     from scipy.ndimage import correlate1d
@@ -112,7 +133,7 @@ def local_variance(noisy: Array, clean: Array) -> Array:
     return floored
 
 
-def akld_one_draw(generated: Array, real: Array, clean: Array) -> float:
+def akld(generated: Array, real: Array, clean: Array) -> float:
     """KL of local zero-mean Gaussians for one generated draw; the published number averages 50 draws.
 
     Source: DANet (Yue et al., 2020), its published code: variance ratios are clipped to [0.1, 10].

@@ -212,7 +212,7 @@ class StepMaker:
         """Restore the validation images, as exactly as the metrics ask for, and measure them."""
         from benchmarks.metrics import METRICS
 
-        exact = any(METRICS[name].exact for name in metrics)
+        exact = any(METRICS[name].exact for name in metrics if name in METRICS)
         return self.evaluate("restoration", row, self.restore(network, exact=exact), metrics, seed)
 
     def evaluate(self, kind: str, row: RowSpec, images: Step | None, metrics: Iterable[str], seed: int) -> Step:
@@ -224,7 +224,7 @@ class StepMaker:
 
         wanted = [self.fd if name == "fid" else name for name in metrics]
         form = "distribution" if kind == "noise" else "pairwise"
-        chosen = [name for name in dict.fromkeys(wanted) if METRICS[name].kind == form]
+        chosen = [name for name in dict.fromkeys(wanted) if name in METRICS and METRICS[name].kind == form]
         modules = {"benchmarks.metrics." + METRICS[name].target.partition(":")[0] for name in chosen}
         absent = [name for name in chosen if METRICS[name].missing()]
         lacking = {"lacking": absent} if absent else {}
@@ -239,6 +239,19 @@ class StepMaker:
             {"images": images} if images else {},
             ("benchmarks.running.measure", "benchmarks.metrics", *sorted(modules)),
             cost={"images": self.data.counts["validation"] if limit is None else limit},
+        )
+
+    def draws(self, row: RowSpec, fit: Step, count: int, seed: int) -> Step:
+        """Measure the average KLD over many draws of noise on the validation images; none of them is kept."""
+        one = self.sample(fit, "validation", seed, row.noise.sampling if row.noise else {})
+        return Step(
+            "draws",
+            f"measure {count} draws of noise by {fit.label.removeprefix('train ')}",
+            {**one.params, "kind": "noise", "metrics": [f"akld[draws={count}]"], "draws": count, "split": "validation"},
+            seed,
+            {"model": fit},
+            (*one.sources, "benchmarks.running.draws", "benchmarks.metrics", "benchmarks.metrics.distribution"),
+            cost={"images": count * one.cost["images"]},
         )
 
     def _data(self) -> dict[str, str]:

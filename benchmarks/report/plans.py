@@ -19,6 +19,7 @@ WORDS = {
     "restore": "sets of restored images",
     "external": "folders read",
     "evaluate": "measurements",
+    "draws": "measurements over many draws",
 }
 
 

@@ -93,8 +93,9 @@ class Estimate:
         total = 0.0
         for unit, amount in step.cost.items():
             system = str(step.params.get("system", ""))
+            kind = "sample" if step.kind == "draws" else step.kind
             rate = next(
-                (r for r in self.rates if (r.kind, r.system, r.scale, r.unit) == (step.kind, system, self.scale, unit)),
+                (r for r in self.rates if (r.kind, r.system, r.scale, r.unit) == (kind, system, self.scale, unit)),
                 None,
             )
             if rate is None:

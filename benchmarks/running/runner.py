@@ -27,6 +27,7 @@ RUNNERS = {
     "external": "benchmarks.running.external_rows:collect",
     "weights": "benchmarks.running.external_rows:published",
     "evaluate": "benchmarks.running.measure:evaluate",
+    "draws": "benchmarks.running.draws:measure",
 }
 RELEASE = "benchmarks.running.steps:release"
 

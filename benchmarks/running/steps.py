@@ -71,6 +71,15 @@ def fit(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> N
 
 def sample(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:
     """Write one noisy image for each clean one of a pool."""
+    clean, draw = noise_source(step, inputs, bench)
+    write_images(step, clean, lambda part: draw(part, step.seed), folder, bench)
+    pass_health_on(inputs, folder)
+
+
+def noise_source(
+    step: Step, inputs: Mapping[str, Path], bench: Bench
+) -> tuple[Images, Callable[[Images, int], Iterator[np.ndarray]]]:
+    """The clean images of a step's pool, with their own levels where it asks for these, and noise on a part of them."""
     from senm.data.levelled import levelled
 
     data, pool = bench.prepared(step), step.params["pool"]
@@ -80,14 +89,13 @@ def sample(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -
     model = get(step.params["system"]).load(inputs["model"] / "model", bench.device)
     how = {"sampling": step.params["sampling"]} if "sampling" in step.params else {}
 
-    def draw(part: Images) -> Iterator[np.ndarray]:
+    def draw(part: Images, seed: int) -> Iterator[np.ndarray]:
         iterator: Iterator[np.ndarray] = model.sample(
-            part, seed=step.seed, device=bench.device, progress=NullProgress(), **how
+            part, seed=seed, device=bench.device, progress=NullProgress(), **how
         )
         return iterator
 
-    write_images(step, clean, draw, folder, bench)
-    pass_health_on(inputs, folder)
+    return clean, draw
 
 
 def fit_restorer(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> None:

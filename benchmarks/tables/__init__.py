@@ -6,7 +6,7 @@ A table holds no code that runs anything; `benchmarks.planning.plan` turns it in
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from benchmarks.core.record import Column
@@ -137,15 +137,27 @@ def measured(
 
 
 def noise_columns() -> tuple[Column, ...]:
-    """The columns of tables 1, 6 and 7 and of figure 7, and three that see what the official KLD cannot."""
+    """The columns of tables 1, 6 and 7 and of figure 7, and those that see what the official KLD cannot."""
     return (
         measured("fid", "FID", "fid", "lower", 2),
         measured("kld", "KLD", "kld_senm_official", "lower"),
         measured("psnr", "PSNR", "psnr_rgb_uint8", "higher", 2),
         measured("kld-residual", "KLD residual", "kld_neca", "lower", extra=True),
+        measured("kld-256", "KLD residual, 256 bins", "kld_noise_256", "lower", extra=True),
+        measured("kld-flow", "KLD residual, 4-level bins", "kld_srgb_flow", "lower", extra=True),
+        measured("ks", "KS", "ks", "lower", extra=True),
+        measured("akld", "AKLD, 1 draw", "akld[draws=1]", "lower", extra=True),
         measured("correlation", "correlation error", "noise_correlation_error", "lower", extra=True),
         measured("variance", "variance error", "variance_curve_error", "lower", extra=True),
     )
+
+
+def with_draws(spec: TableSpec, draws: int) -> TableSpec:
+    """A table of noise with the average KLD over so many draws of every image as one more column; 0 adds none."""
+    if draws == 0 or spec.task != "noise":
+        return spec
+    more = measured("akld-draws", f"AKLD, {draws} draws", f"akld[draws={draws}]", "lower", extra=True)
+    return replace(spec, columns=(*spec.columns, more))
 
 
 def sr_columns() -> tuple[Column, ...]:

@@ -12,7 +12,7 @@ from baselines.noise.danet import losses
 from baselines.noise.danet.model import generate
 from baselines.noise.danet.networks import Critic, Denoiser, Generator
 from baselines.noise.danet.training import DANetSettings
-from benchmarks.metrics.distribution import akld_one_draw
+from benchmarks.metrics.distribution import akld as average_divergence
 from tests.baselines.systems.vectors import Case, fill, synth, weight
 
 
@@ -87,7 +87,7 @@ def akld(case: Case, generator: Generator, clean: Tensor, noisy: Tensor) -> floa
     for _ in range(case.about["akld_draws"]):
         fake = generate(generator, clean, lambda shape: torch.from_numpy(draw.standard_normal(shape)))
         for images in zip(fake, noisy, clean, strict=True):
-            found.append(akld_one_draw(*(image.permute(1, 2, 0).numpy() for image in images)))
+            found.append(average_divergence(*(image.permute(1, 2, 0).numpy() for image in images)))
     return float(np.mean(found))
 
 

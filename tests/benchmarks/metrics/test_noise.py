@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.ndimage import correlate1d
+from scipy.stats import ks_2samp
 
-from benchmarks.metrics import METRICS
+from benchmarks.metrics import METRICS, get
 from benchmarks.metrics.residual import correlations, variance_curve
-from senm.support.errors import DataError
+from senm.support.errors import DataError, UsageError
 
 
 def clean_images(seed: int = 0, count: int = 4, side: int = 64) -> np.ndarray:
@@ -87,3 +88,33 @@ def test_random_frechet_orders_noise_models() -> None:
     assert same_law < min(slightly_strong, uncoloured) / 3
     assert uncoloured < white < none
     assert abs(fd(generated=real, real=real)) < 1e-6
+
+
+def test_ks_is_scipys_two_sample_statistic() -> None:
+    clean = clean_images()
+    real, generated = noisy_images(clean, 1), noisy_images(clean, 2, sigma=11, mixing=1)
+    found = METRICS["ks"].values(generated=generated, real=real, clean=clean)
+    for value, fake, true, truth in zip(found, generated, real, clean, strict=True):
+        sides = [(noisy.astype(int) - truth).ravel() for noisy in (fake, true)]
+        assert value == pytest.approx(ks_2samp(*sides).statistic, abs=1e-12)
+    assert METRICS["ks"](generated=real, real=real, clean=clean) == 0
+
+
+def test_naflows_divergence_by_hand() -> None:
+    """Two grey levels fall into a bin of 1/128; a bin that is empty in either counts nothing, real is the first."""
+    clean = np.full((1, 2, 4, 3), 100, np.uint8)
+    real, fake = clean.copy(), clean.copy()
+    real[..., :2, :], fake[..., :1, :] = 110, 110  # 50 % and 25 % at 10 levels, the rest at 0
+    value = METRICS["kld_noise_256"](generated=fake, real=real, clean=clean)
+    assert value == pytest.approx(0.5 * np.log(0.5 / 0.25) + 0.5 * np.log(0.5 / 0.75))
+    fake[..., 3:, :] = 200  # a quarter lies where the real noise has nothing
+    value = METRICS["kld_noise_256"](generated=fake, real=real, clean=clean)
+    assert value == pytest.approx(0.5 * np.log(0.5 / 0.25) + 0.5 * np.log(0.5 / 0.5))
+
+
+def test_average_kld_has_a_name_for_every_number_of_draws() -> None:
+    assert get("akld[draws=50]").name == "akld[draws=50]"
+    assert get("akld[draws=1]").convention == METRICS["akld[draws=1]"].convention
+    for wrong in ("akld[draws=0]", "akld[draws=]", "akld"):
+        with pytest.raises(UsageError, match="akld"):
+            get(wrong)

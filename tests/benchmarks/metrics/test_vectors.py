@@ -15,11 +15,12 @@ from senm.support.errors import DataError, UsageError
 from tests import DATA
 
 VECTORS = {v["id"]: v for v in json.loads((DATA / "metric_vectors.json").read_text())["vectors"]}
+VECTORS["akld[draws=1]"] = VECTORS.pop("akld_one_draw")
 FLOATS = {"psnr_float_clamped", "psnr_naf_as_shipped", "psnr_senm_quantise", "ssim_3d_float_clamped"}
 FLOATS |= {"ssim_naf_as_shipped", "ssim_skimage_float_range1", "ssim_skimage_float_range2"}
 PAIRWISE = [name for name, m in METRICS.items() if m.kind == "pairwise" and name in VECTORS]
 DIVERGENCES = [name for name, m in METRICS.items() if m.kind == "distribution" and name in VECTORS]
-SWAPPED = {"kld_senm_swapped": "kld_senm_official", "akld_swapped": "akld_one_draw"}
+SWAPPED = {"kld_senm_swapped": "kld_senm_official", "akld_swapped": "akld[draws=1]"}
 
 
 @pytest.fixture(scope="module")
