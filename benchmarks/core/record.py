@@ -145,6 +145,21 @@ class ClaimResult(Frozen):
     reason: str = ""
 
 
+class Price(Frozen):
+    """What a row costs: hours of training, numbers in the noise model (else the restorer), megapixels a second.
+
+    None where it is not known. Seconds of other machines than this one say so in `trained_on` and `sampled_on`.
+    """
+
+    row: str
+    training_hours: float | None = None
+    restorer_hours: float | None = None
+    parameters: int | None = None
+    megapixels_per_second: float | None = None
+    trained_on: str = ""
+    sampled_on: str = ""
+
+
 class TableResult(Frozen):
     """A table (or figure) as run: everything a report or a gate needs, without running anything."""
 
@@ -160,6 +175,7 @@ class TableResult(Frozen):
     claims: tuple[ClaimResult, ...] = ()
     deviations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    prices: tuple[Price, ...] = ()
     records: dict[str, str] = Field(default_factory=dict)
     images: dict[str, str] = Field(default_factory=dict)
     curves: dict[str, str] = Field(default_factory=dict)

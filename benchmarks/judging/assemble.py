@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.core.record import Cell, Column, EvaluationRecord, Measurement, Provenance, Row, TableResult, read
 from benchmarks.core.scale import Scale
 from benchmarks.core.statistics import ENOUGH, interval, mean_and_spread
+from benchmarks.judging.price import prices
 from benchmarks.planning.deviations import deviations
 from benchmarks.planning.plan import SERVER, RowPlan, TablePlan
 from benchmarks.running.health import health_notes, training_health
@@ -58,6 +59,7 @@ def assemble(given: Assembly, provenance: Provenance) -> TableResult:
         cells=cells,
         deviations=deviations(given.plan, given.scale, _substitutes(spec.columns, columns)),
         notes=(*spec.notes, *_notes(columns), *_health(records, given), *_rough(cells)),
+        prices=prices(given.plan, given.store),
         provenance=provenance,
     )
     result = compare_table(result)

@@ -124,14 +124,24 @@ def akld_of(draws: int) -> Metric:
     return one if draws == 1 else many
 
 
+def draws_of(name: str) -> int:
+    """Over how many generated draws of an image a metric of this name averages; 0 for one that is no average KLD.
+
+    >>> draws_of("akld[draws=50]"), draws_of("ks")
+    (50, 0)
+    """
+    found = DRAWS.fullmatch(name)
+    return int(found[1]) if found is not None else 0
+
+
 def get(name: str) -> Metric:
     """The metric of this name; ``akld[draws=N]`` exists for every N from 1.
 
     Raises:
         UsageError: no metric has this name; the nearest one is suggested.
     """
-    if (found := DRAWS.fullmatch(name)) is not None:
-        return akld_of(int(found[1]))
+    if draws_of(name):
+        return akld_of(draws_of(name))
     if name not in METRICS:
         raise unknown("metric", name, METRICS)
     return METRICS[name]

@@ -9,7 +9,7 @@ from benchmarks.core.record import Filled
 from benchmarks.core.scale import Scale
 from benchmarks.core.step import Step, unique
 from benchmarks.data.datasets import Data
-from benchmarks.metrics import DRAWS
+from benchmarks.metrics import draws_of
 from benchmarks.planning.making import StepMaker
 from benchmarks.tables import RowSpec, TableSpec
 
@@ -98,7 +98,7 @@ class Planner(StepMaker):
         if spec.task == "noise" and row.noise:
             generated = self.sample(train, "validation", seed, row.noise.sampling) if train else None
             evaluations["noise"] = self.evaluate("noise", row, generated, metrics, seed)
-            many = max((int(found[1]) for name in metrics if (found := DRAWS.fullmatch(name))), default=1)
+            many = max((draws_of(name) for name in metrics), default=0)
             if train and many > 1:
                 evaluations["draws"] = self.draws(row, train, many, seed)
         if found is not None and spec.task != "noise":

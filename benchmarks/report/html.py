@@ -50,6 +50,7 @@ def page(results: Sequence[TableResult], context: ReportContext | None = None) -
     """
     if not results:
         raise ValueError("a report needs at least one table")
+    from benchmarks.report.parts.price import price_view
     from benchmarks.report.parts.profiles import profile_view
     from benchmarks.report.pictures import picture_strips
 
@@ -64,6 +65,7 @@ def page(results: Sequence[TableResult], context: ReportContext | None = None) -
         strips=picture_strips(context.strips[:STRIPS]),
         strips_left_out=max(0, len(context.strips) - STRIPS),
         noise=_noise(context),
+        prices=[view for result in results if (view := price_view(result)) is not None],
         sweeps=_sweeps(context),
         training=_training(context),
         profile=profile_view(context.profile) if context.profile else None,

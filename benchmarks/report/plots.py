@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from benchmarks.report.context import Sweep
 from benchmarks.report.noise_stats import NoiseStats
@@ -65,8 +65,14 @@ def dash(index: int) -> object:
     return DASHES[max(0, index - 1) // SERIES % len(DASHES)]
 
 
-def plot(key: str, title: str, description: str, draw: Draw, size: tuple[float, float] = (3.3, 2.3)) -> Plot:
-    """Run `draw` on empty axes and return the plot. `key` must be unique on the page: ids are derived from it."""
+def plot(
+    key: str, title: str, description: str, draw: Draw, size: tuple[float, float] = (3.3, 2.3),
+    titles: Mapping[int, str] | None = None,
+) -> Plot:
+    """Run `draw` on empty axes and return the plot. `key` must be unique on the page: ids are derived from it.
+
+    `titles` are shown when the pointer rests on a series.
+    """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -79,14 +85,25 @@ def plot(key: str, title: str, description: str, draw: Draw, size: tuple[float, 
         _plain_powers(axes)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return Plot(title, description, Markup(_page_style(buffer.getvalue(), key)))
+    return Plot(title, description, Markup(_titled(_page_style(buffer.getvalue(), key), titles or {})))
+
+
+def _titled(svg: str, titles: Mapping[int, str]) -> str:
+    """The drawing with what is said of each series, escaped."""
+
+    def with_title(match: re.Match[str]) -> str:
+        said = titles.get(int(match[1]))
+        return match[0] + (f"<title>{escape(said)}</title>" if said else "")
+
+    return re.sub(r'<g class="series" data-series="(\d+)">', with_title, svg)
 
 
 def noise_plots(key: str, stats: Sequence[NoiseStats]) -> tuple[Plot, ...]:
     """The plots of one set of noise statistics; the first one is drawn in ink where it is real."""
 
     def made(name: str, title: str, what: str, draw: Draw) -> Plot:
-        return plot(f"{key}-{name}", title, f"{what}, for {', '.join(s.label for s in stats)}", draw)
+        said = f"{what}, for {', '.join(s.label for s in stats)}"
+        return plot(f"{key}-{name}", title, said, draw, titles={i: item.label for i, item in _numbered(stats)})
 
     return (
         made("variance", "Variance against brightness", "noise variance by clean value", partial(_variance, stats)),

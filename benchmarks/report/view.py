@@ -14,6 +14,9 @@ from benchmarks.report.notes import UNCOMPARED, Notes
 from benchmarks.report.terminal import printed_as
 from benchmarks.report.text import best
 
+EXTRA = 3
+"""Columns beside the paper's for which a page of 1280 pixels has room."""
+
 
 @dataclass(frozen=True)
 class CellView:
@@ -68,6 +71,16 @@ class FullCell:
 
 
 @dataclass(frozen=True)
+class MoreColumns:
+    """The columns for which the table has no room, as plain text under the table's own heads."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    bars: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class TableView:
     """A table ready for the template. `groups` are (label, number of columns, beside the paper) spans of the header,
     `heads` the footnote marks of the columns, `widths` the characters of their longest numbers.
@@ -77,6 +90,7 @@ class TableView:
     title: str
     groups: tuple[tuple[str, int, bool], ...]
     columns: tuple[Column, ...]
+    more: MoreColumns | None
     heads: dict[str, tuple[str, ...]]
     widths: dict[str, int]
     rows: tuple[RowView, ...]
@@ -145,8 +159,9 @@ def title(name: str) -> str:
 
 
 def table_view(result: TableResult) -> TableView:
-    """Arrange a result for the page: paper columns first, then those the paper lacks."""
-    columns = sorted(result.columns, key=lambda column: column.extra)
+    """Arrange a result for the page: paper columns first, then the first few of those the paper lacks."""
+    extra = [column for column in result.columns if column.extra]
+    columns = [*(column for column in result.columns if not column.extra), *extra[:EXTRA]]
     notes = Notes(result.cells)
     heads = {column.id: notes.of_column(column.id) for column in columns}
     leaders = {column.id: best(result, column) for column in columns}
@@ -162,6 +177,7 @@ def table_view(result: TableResult) -> TableView:
         title=title(result.table),
         groups=tuple((group, len(list(items)), extra) for (group, extra), items in groupby(shown)),
         columns=tuple(columns),
+        more=_more(result, extra[EXTRA:]),
         heads=heads,
         widths={c.id: max(len(row.cells[i].main) for row in rows) if rows else 0 for i, c in enumerate(columns)},
         rows=tuple(rows),
@@ -172,6 +188,24 @@ def table_view(result: TableResult) -> TableView:
         filled=tuple(dict.fromkeys(row.filled for row in result.rows)),
         outcomes=tuple(dict.fromkeys(word for c in result.cells for word in (c.verdict, c.state) if word)),
     )
+
+
+def _more(result: TableResult, columns: list[Column]) -> MoreColumns | None:
+    if not columns:
+        return None
+    arrows = {"lower": "↓", "higher": "↑"}
+    heads = [f"{column.label} {arrows[column.better]}" for column in columns]
+
+    def text(row: Row, column: Column) -> str:
+        cell = result.cell(row.id, column.id)
+        if cell is None or cell.mean is None:
+            return "–"
+        spread = "" if cell.spread is None else f" ±{number(cell.spread, column.digits)}"
+        return number(cell.mean, column.digits) + spread
+
+    measured = [row for row in result.rows if row.filled not in ("quoted", "none")]
+    lines = tuple((row.label, row.paired, *(text(row, column) for column in columns)) for row in measured)
+    return MoreColumns("more measures that the paper does not print", ("System", "Pairs", *heads), lines)
 
 
 def _part(row: Row) -> str:

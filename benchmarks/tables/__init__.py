@@ -143,12 +143,12 @@ def noise_columns() -> tuple[Column, ...]:
         measured("kld", "KLD", "kld_senm_official", "lower"),
         measured("psnr", "PSNR", "psnr_rgb_uint8", "higher", 2),
         measured("kld-residual", "KLD residual", "kld_neca", "lower", extra=True),
+        measured("correlation", "correlation error", "noise_correlation_error", "lower", extra=True),
+        measured("variance", "variance error", "variance_curve_error", "lower", extra=True),
         measured("kld-256", "KLD residual, 256 bins", "kld_noise_256", "lower", extra=True),
         measured("kld-flow", "KLD residual, 4-level bins", "kld_srgb_flow", "lower", extra=True),
         measured("ks", "KS", "ks", "lower", extra=True),
         measured("akld", "AKLD, 1 draw", "akld[draws=1]", "lower", extra=True),
-        measured("correlation", "correlation error", "noise_correlation_error", "lower", extra=True),
-        measured("variance", "variance error", "variance_curve_error", "lower", extra=True),
     )
 
 

@@ -285,7 +285,7 @@ def test_history_reads_accepted_tables_only(tmp_path):
         ("2026-05-02", "reason b", "linux-x86_64-cpu", "table6"),
         ("2026-05-03", "reason a", "linux-x86_64-cpu", "table6"),
     ]
-    assert len(found[0].values) == 12
+    assert len(found[0].values) == len(result("table6").cells)
     assert history(tmp_path / "none") == ()
 
 
@@ -310,3 +310,14 @@ def test_a_cell_that_a_table_lacks_is_left_empty():
     made = result("table6")
     view = table_view(made.model_copy(update={"cells": made.cells[1:]}))
     assert view.rows[0].cells[0].main == ""
+
+
+def test_columns_for_which_there_is_no_room_stand_below():
+    view = table_view(result("table1", "short", "embedded"))
+    shown, below = [c.label for c in view.columns if c.extra], view.more.columns
+    assert shown == ["KLD residual", "correlation error", "variance error"]
+    assert below[2:] == ("KLD residual, 256 bins ↓", "KLD residual, 4-level bins ↓", "KS ↓", "AKLD, 1 draw ↓")
+    assert {len(line) for line in view.more.rows} == {len(below)}
+    assert table_view(result("table3")).more is None
+    text = page([result("table1", "short", "embedded")])
+    assert "AKLD, 1 draw" in text and "no cost is known" in text
