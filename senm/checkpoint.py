@@ -61,7 +61,8 @@ def rename(name: str, rules: list[tuple[str, Any]]) -> str:
 def read_state_dict(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]:
     """A flat state dict from a file (safetensors or a pickle read with weights_only) or a mapping.
 
-    Wrappers under "model_weight", "denoiser", "state_dict", "params" or "model" are opened; "module." is dropped.
+    Wrappers under "model_weight", "model_state_dict", "denoiser", "state_dict", "params" or "model" are opened;
+    "module." is dropped.
 
     Raises:
         CheckpointError: missing or broken file, or one that holds more than tensors.
@@ -81,7 +82,7 @@ def read_state_dict(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]
             reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
             raise CheckpointError(f"{path} cannot be read ({reason})", "a file of tensors only, not truncated",
                                   "download it again, or export its state dict as safetensors") from None
-    for wrapper in ("model_weight", "denoiser", "state_dict", "params", "model"):
+    for wrapper in ("model_weight", "model_state_dict", "denoiser", "state_dict", "params", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):

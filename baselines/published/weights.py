@@ -5,11 +5,11 @@ Nothing is downloaded. A folder is scanned for the files; what is missing is lis
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from senm.support.contents import sha256_of
 from senm.support.errors import CheckpointError, DataError, UsageError, unknown
 
 SSIM_2D = "psnr_rgb_uint8, ssim_2d_valid_rgb"
@@ -17,7 +17,7 @@ SSIM_3D = "psnr_rgb_uint8, ssim_3d_uint8"
 SR = "psnr_rgb_uint8, 2-D SSIM, LPIPS"
 NOISE = "fid, kld_senm_official, psnr_rgb_uint8"
 OURS = "published on a shared drive without a fixed name: save it under this one"
-CANNOT = "no network for it here, so the row stays quoted"
+CANNOT = "it fills no row: the row's network is trained here instead"
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,24 @@ RELEASES: tuple[Release, ...] = (
     Release("c2n-sidd", "C2N-SIDD_to_SIDD.ckpt", (("table1", "c2n"),), "baselines.noise.c2n.model:C2N", "MIT", NOISE,
             "github.com/onwn/C2N (README)"),
     Release("lud-vae-dncnn", "dncnn.pth", (), "baselines.restorers.dncnn:DnCNN", "MIT", SSIM_2D,
-            "github.com/zhengdharia/LUD-VAE (LUD_VAE_sidd/DnCNN/model_zoo)", note="17 layers, batch norm unfolded"),
+            "github.com/zhengdharia/LUD-VAE (LUD_VAE_sidd/DnCNN/model_zoo)",
+            "48647fd0c328f921e76f447fa21d27202006b983d8fc279bbf4d4d04cc6a86d0", note="17 layers, batch norm unfolded"),
+    Release("lud-vae-dncnn-dnd", "dncnn.pth", (), "baselines.restorers.dncnn:DnCNN", "MIT", SSIM_2D,
+            "github.com/zhengdharia/LUD-VAE (LUD_VAE_dnd/DnCNN/model_zoo)",
+            "fa3dc63b064d76b4bd5a5174ca765d0a735a557c9793e92821574705935d4a3b", note="the same layout, for DND"),
+    Release("naflow-dncnn", "checkpoint_G3_00000300.pth", (), "baselines.restorers.dncnn:DnCNN", "MIT", SSIM_2D,
+            "github.com/dongjinkim9/NAFlow (denoising/pretrained)",
+            "d24ed92ce3a6d964bd0f1e383af2bc380ee07b48c0e3a1670f61ab5ba5d63aa0", {"network": {"depth": 20}},
+            note="trained on noise of NAFlow, batch norm unfolded"),
+    Release("flow-srgb", "epoch_60_noise_model_net.pth", (("table1", "flow-srgb"),),
+            "baselines.noise.flow_srgb.model:FlowSRGB", "CC BY-NC", NOISE,
+            "github.com/SamsungLabs/Noise2NoiseFlow (sRGB_noise_modeling/experiments/sidd/our_model/saved_models)",
+            "ae507c0d62fff3dd6584b0235631596d5b9b5853022d0b24055b23356a5f62f7"),
+    Release("flow-srgb-30", "epoch_30_noise_model_net.pth", (), "baselines.noise.flow_srgb.model:FlowSRGB",
+            "CC BY-NC", NOISE,
+            "github.com/SamsungLabs/Noise2NoiseFlow (sRGB_noise_modeling/experiments/sidd/our_model/saved_models)",
+            "90e9eda227acb49724bf3d2beca03fe2002414423e17d76afafe7f76e79756cd",
+            note="the same training at half its length"),
     Release("dncnn-blind", "dncnn_color_blind.pth", (), "baselines.restorers.dncnn:DnCNN", "MIT", SSIM_2D,
             "github.com/cszn/KAIR (releases)", changes={"network": _SMALL}, note="trained on Gaussian noise"),
     Release("rrdb-psnr", "RRDB_PSNR_x4.pth", (), "baselines.super_resolution.esrgan.model:ESRGAN", "Apache-2.0", SR,
@@ -169,11 +186,12 @@ def scan(folder: Path) -> list[Found]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder", "a folder with published checkpoints")
-    files: dict[str, Path] = {}
+    files: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            files.setdefault(path.name, path)
-    return [_check(each, files.get(each.file)) for each in RELEASES]
+            files.setdefault(path.name, []).append(path)
+    weights = [path for name in files for path in files[name] if path.suffix in (".pth", ".pt", ".ckpt")]
+    return [_check(each, files.get(each.file, []), weights if each.sha256 else []) for each in RELEASES]
 
 
 def open_release(found: Found, device: str) -> Any:
@@ -224,10 +242,12 @@ def _authors(path: Path, paired: bool, device: str) -> Any:
     return SeNMVAEModel(Trained(semi, AUTHORS.but(network=semi.settings), []))
 
 
-def _check(each: Release, path: Path | None) -> Found:
-    if path is None:
+def _check(each: Release, named: list[Path], others: list[Path]) -> Found:
+    """A release among the files of its name and, where its hash is known, among files of any name."""
+    for path, digest in zip(found := [*named, *others], sha256_of(found), strict=True):
+        if digest.startswith(each.sha256):
+            return Found(each, path, digest)
+    if not named or any(other.file == each.file and other.name != each.name for other in RELEASES):
         return Found(each)
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    problem = "" if digest.startswith(each.sha256) else f"sha256 {digest} instead of {each.sha256}"
-    return Found(each, path, digest, problem)
+    (digest,) = sha256_of(named[:1])
+    return Found(each, named[0], digest, f"sha256 {digest} instead of {each.sha256}")

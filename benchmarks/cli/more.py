@@ -32,6 +32,7 @@ EXAMPLES = {
     "store gc": "store gc --all",
     "store export": "store export 3f2a my-network",
     "store release": "store release table1",
+    "weights scan": "weights scan downloads",
     "submit sidd": "submit sidd --rows senm-10 --scale paper --data sidd:DIR --to submission",
     "submit dnd": "submit dnd --images restored --to submission",
     "scores add": "scores add table2 senm-10 bench-psnr 38.9 --source ADDRESS --date 2024-06-17",
@@ -58,6 +59,7 @@ def add_to(app: typer.Typer) -> None:
             "Look after the store of results.",
             {"ls": store_ls, "verify": store_verify, "gc": store_gc, "export": store_export, "release": store_release},
         ),
+        ("weights", "Look at published weights.", {"scan": weights_scan}),
         ("submit", "Write the files that the benchmark servers take.", {"sidd": submit_sidd, "dnd": submit_dnd}),
         ("scores", "Keep the scores that the servers returned.", {"add": scores_add, "list": scores_list}),
     )
@@ -170,6 +172,16 @@ def store_release(
     from benchmarks.cli.store import release
 
     return release(tables, options, half=not full)
+
+
+def weights_scan(
+    folder: Annotated[Path, typer.Argument(help="Folder of downloaded files; folders below are searched, too.")],
+    json: Json = False,
+) -> None:
+    """Say of each file of a folder which published network it is, by its hash and its layout, whatever its name."""
+    from benchmarks.cli.weights import scan
+
+    raise typer.Exit(scan(folder, json))
 
 
 @with_options

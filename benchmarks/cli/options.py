@@ -62,7 +62,7 @@ def _options(
         list[str], typer.Option(help="KIND=gpu:N,memory:GIB or KIND/SYSTEM=cpu:N: what a step asks for.")
     ] = [],  # noqa: B006
     yes: Annotated[bool, typer.Option("--yes", help="Start paper-scale trainings on a CPU or embedded data.")] = False,
-    draws: Annotated[int, typer.Option(min=0, help="A column of the average KLD over so many draws (DANet: 50).")] = 0,
+    draws: Annotated[int, typer.Option(help="Draws of a column of average KLD (DANet: 50).")] = 0,
 ) -> Options:
     return Options(
         scale,

@@ -87,6 +87,8 @@ class Options:
         if self.scale not in SCALES:
             raise unknown("scale", self.scale, SCALES)
         self.check_place()
+        if self.draws < 0:
+            raise UsageError(f"--draws {self.draws}", "a number of draws, 50 as published, or 0 for no such column")
         for what, folder in [("weights", self.weights), *self.external.items()]:
             if folder is not None and not folder.is_dir():
                 raise UsageError(f"the folder {folder} of {what} does not exist", "an existing folder")
