@@ -14,7 +14,7 @@ from benchmarks.cli.options import with_options
 from benchmarks.core.options import Options
 from benchmarks.tables import NAMES
 from senm.sampling.memory import keep_freed_memory
-from senm.support.errors import SenmError, unknown
+from senm.support.errors import SenmError, UsageError, unknown
 from senm.support.files import machine_error
 from senm.support.progress import terminate_as_interrupt
 
@@ -49,13 +49,21 @@ for _name in (*NAMES, "all"):
 def plan(
     tables: Annotated[list[str], typer.Argument(help="Tables, or all.")],
     machine: Annotated[str, typer.Option(help="Machine of results/accepted whose speed is used.")] = "",
+    nodes: Annotated[int, typer.Option(help="Time on so many machines, too.")] = 0,
+    gpus_per_node: Annotated[int, typer.Option(help="GPUs of each of them.")] = 0,
+    cpus_per_node: Annotated[int, typer.Option(help="Cores of each of them.")] = 8,
+    memory: Annotated[int, typer.Option(help="GiB of each of them.")] = 64,
     *,
     options: Options,
 ) -> int:
     """Print the steps, hours and disk space that tables would take, without running anything."""
     from benchmarks.cli.tables import print_plan
 
-    return print_plan(tables, options, machine)
+    asked = (nodes, gpus_per_node, cpus_per_node, memory)
+    if min(asked) < 0 or (gpus_per_node and not nodes):
+        raise UsageError(f"--nodes {nodes} --gpus-per-node {gpus_per_node}", "how many machines, and what each has",
+                         "--nodes 4 --gpus-per-node 8")  # fmt: skip
+    return print_plan(tables, options, machine, asked)
 
 
 more.add_to(app)

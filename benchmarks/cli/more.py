@@ -33,6 +33,7 @@ EXAMPLES = {
     "store export": "store export 3f2a my-network",
     "store release": "store release table1",
     "weights scan": "weights scan downloads",
+    "slurm": "slurm table1 --scale paper --data sidd:DIR --nodes 4 --gpus-per-node 8",
     "submit sidd": "submit sidd --rows senm-10 --scale paper --data sidd:DIR --to submission",
     "submit dnd": "submit dnd --images restored --to submission",
     "scores add": "scores add table2 senm-10 bench-psnr 38.9 --source ADDRESS --date 2024-06-17",
@@ -44,7 +45,7 @@ PASS_ON: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": T
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
     for name, one in (("list", list_), ("presets", presets), ("report", report), ("compare", compare),
-                      ("denoise", denoise)):
+                      ("denoise", denoise), ("slurm", slurm)):
         app.command(name, epilog=example(name))(one)
     for name, text in (
         ("prepare", "Prepare a data set from its official download."),
@@ -122,6 +123,31 @@ def compare(
     if (b is None) == (rows is None):
         raise UsageError("compare needs two runs, or one run and two rows", "RUN RUN, or RUN --rows A B")
     raise typer.Exit(compare_runs(a, b, page) if b is not None else compare_rows(a, *(rows or ("", "")), page))
+
+
+@with_options
+def slurm(
+    tables: Annotated[list[str], typer.Argument(help="Tables, or all.")],
+    nodes: Annotated[int, typer.Option(help="Nodes of the allocation.")] = 1,
+    gpus_per_node: Annotated[int, typer.Option(help="GPUs of each node.")] = 0,
+    cpus_per_node: Annotated[int, typer.Option(help="Cores of each node.")] = 8,
+    memory: Annotated[int, typer.Option(help="GiB of each node; the site's default.")] = 0,
+    time: Annotated[str, typer.Option(help="Time limit, as Slurm writes it.")] = "24:00:00",
+    partition: Annotated[str, typer.Option(help="Partition of the site.")] = "",
+    account: Annotated[str, typer.Option(help="Account of the site.")] = "",
+    *,
+    options: Options,
+) -> int:
+    """Print a Slurm job that runs tables on all nodes of an allocation, by Ray; send it with sbatch."""
+    from benchmarks.cli.session import chosen
+    from benchmarks.cluster.slurm import Allocation, job
+
+    chosen(tables)
+    options.check()
+    asked = Allocation(nodes=nodes, gpus=gpus_per_node, cpus=cpus_per_node, memory=memory, time=time,
+                       partition=partition, account=account)
+    typer.echo(job(tables, options, asked), nl=False)
+    return 0
 
 
 def store_ls(store: StoreRoot = STORE) -> None:

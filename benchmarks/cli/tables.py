@@ -97,8 +97,14 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def print_plan(names: Sequence[str], options: Options, machine: str = "") -> int:
-    """Print steps, hours and disk space of tables; nothing runs."""
+def print_plan(
+    names: Sequence[str], options: Options, machine: str = "", cluster: tuple[int, int, int, int] = (0, 0, 8, 64)
+) -> int:
+    """Print steps, hours and disk space of tables; nothing runs.
+
+    Args:
+        cluster: number of machines (0: no forecast for several), GPUs, cores and GiB of each.
+    """
     options.refuse_container("plan")
     from benchmarks.cli.session import prepare
     from benchmarks.report.plans import plan_lines
@@ -120,6 +126,10 @@ def print_plan(names: Sequence[str], options: Options, machine: str = "") -> int
         print(f"{name} is left out: {reason}")
     for line in estimate.totals(ready.plan, ready.store):
         print(line)
+    if cluster[0]:
+        from benchmarks.cluster.schedule import forecast_of
+
+        print(forecast_of(ready.plan, ready.store, estimate, options, *cluster))
     return 0 if steps else 1
 
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.cluster.graph import Graph
-from benchmarks.cluster.resources import Capacity, Needs, Resources
+from benchmarks.cluster.resources import Capacity, Needs, Resources, parse
+from benchmarks.core.units import counted
 from senm.support.progress import duration
+
+if TYPE_CHECKING:
+    from benchmarks.core.options import Options
+    from benchmarks.planning.plan import Plan
+    from benchmarks.running.estimate import Estimate
+    from benchmarks.store.store import Store
 
 
 class Forecast(NamedTuple):
@@ -67,10 +74,31 @@ def forecast(graph: Graph, resources: Resources, nodes: Sequence[Capacity]) -> F
     return Forecast(sum(graph.seconds.values()), graph.critical, now)
 
 
+def forecast_of(
+    plan: Plan, store: Store, estimate: Estimate, options: Options, nodes: int, gpus: int, cpus: int, memory: int
+) -> str:
+    """What `plan --nodes` says: the time of the missing steps on so many equal machines.
+
+    Raises:
+        MachineError: a step fits none of them; it is named, with what it asks for.
+    """
+    from benchmarks.running.runner import missing
+
+    steps = missing(plan, store)
+    times = {step.key: estimate.seconds(step) for step in steps}
+    machines = [Capacity(name=f"node {i}", gpu=gpus, cpu=cpus, memory=memory) for i in range(nodes)]
+    device = "cuda" if gpus else options.device
+    resources = Resources(device, options.scale, parse(options.resources))
+    found = forecast(Graph(steps, lambda step: times[step.key] or 0.0), resources, machines)
+    said = sentence(found, machines, sum(time is None for time in times.values()))
+    slow = gpus and not estimate.about.get("gpu")
+    return said + ("; at the speeds of a CPU, for no GPU has been measured" if slow else "")
+
+
 def sentence(found: Forecast, nodes: Sequence[Capacity], unknown: int = 0) -> str:
     """A forecast in words."""
     gpus = sum(node.gpu for node in nodes)
-    width = f"{len(nodes)} node{'s' * (len(nodes) > 1)} with {gpus:g} GPUs in all" if gpus else f"{len(nodes)} nodes"
+    width = f"{counted(len(nodes), 'node')} with {gpus:g} GPUs in all" if gpus else counted(len(nodes), "node")
     text = (
         f"on {width}: {duration(found.wall)}; one after the other {duration(found.total)}, "
         f"the longest path {duration(found.critical)}"

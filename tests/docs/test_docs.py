@@ -38,6 +38,7 @@ NOT_RUN = {
     r"benchmarks\.run plan": "tests/benchmarks/cli plans, also all at paper scale without data",
     r"benchmarks\.run (store|throughput)|benchmarks\.run$": "tests/benchmarks/cli, or a name to fill in",
     r"benchmarks\.profiling\.data_speed": "time; a measurement",
+    r"benchmarks\.run slurm": "tests/benchmarks/cluster/test_slurm.py prints jobs and runs them with a scripted Slurm",
     r"benchmarks\.run weights": "downloads; tests/baselines/published/test_contents.py runs it on made-up ones",
     r"senm export": "needs a model of one's own; tests/senm/test_models.py exports one",
     r"^python -m ci": "time; tests/ci run what these commands are made of",

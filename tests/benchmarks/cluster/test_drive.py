@@ -14,6 +14,7 @@ from benchmarks.cluster.schedule import forecast, sentence
 from benchmarks.cluster.view import JsonView, View
 from benchmarks.cluster.worker import LIVE, Answer, Gone
 from benchmarks.core.step import Step
+from benchmarks.run import main
 from benchmarks.running.runner import missing
 from benchmarks.store.store import Store
 from senm.support.errors import MachineError, TrainingError, UsageError
@@ -147,3 +148,17 @@ def test_the_forecast_lies_between_the_longest_path_and_the_sum() -> None:
     words = sentence(forecast(Graph(steps, lambda step: 5.0), Resources(), [Capacity(name="", memory=9)]), [Capacity(
         name="", gpu=8)], 2)
     assert words.startswith("on 1 node with 8 GPUs in all: 35s") and "2 steps of unknown speed" in words
+
+
+def test_plan_says_the_time_on_many_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = ["plan", "table1", "--scale", "smoke", "--rows", "senm-10,real"]
+    assert main(plain) == 0
+    assert "one after the other" not in capsys.readouterr().out
+    assert main([*plain, "--nodes", "3", "--cpus-per-node", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("on 3 nodes: ")
+    assert main([*plain, "--nodes", "2", "--gpus-per-node", "1"]) == 0
+    assert "no GPU has been measured" in capsys.readouterr().out.splitlines()[-1]
+    assert main([*plain, "--nodes", "2", "--cpus-per-node", "0"]) == 4
+    assert "asks for 1 CPU cores" in capsys.readouterr().err
+    assert main([*plain, "--gpus-per-node", "1"]) == 2
+    assert "--nodes 4" in capsys.readouterr().err
