@@ -271,13 +271,15 @@ def read(path: str | Path, kind: type[BaseModel]) -> Any:
 def without_time(record: Any) -> Any:
     """A record (or its JSON form) without the fields that may differ between identical runs.
 
-    Dropped everywhere: the keys of `TIME_FIELDS` inside a `provenance` object.
+    Dropped everywhere: the keys of `TIME_FIELDS` inside a `provenance` object, and of prices all but row and size.
     """
     data = record.model_dump(mode="json") if isinstance(record, BaseModel) else record
     if isinstance(data, dict):
         cleaned = {key: without_time(value) for key, value in data.items()}
         if isinstance(cleaned.get("provenance"), dict):
             cleaned["provenance"] = {k: v for k, v in cleaned["provenance"].items() if k not in TIME_FIELDS}
+        if isinstance(prices := cleaned.get("prices"), list):
+            cleaned["prices"] = [{k: each[k] for k in ("row", "parameters")} for each in prices]
         return cleaned
     if isinstance(data, list | tuple):
         return [without_time(value) for value in data]

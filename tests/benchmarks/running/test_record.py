@@ -106,3 +106,10 @@ def read_version_1() -> EvaluationRecord:
     from benchmarks.core.record import MIGRATIONS
 
     return EvaluationRecord.model_validate({**MIGRATIONS[1](VERSION_1), "version": 2})
+
+
+def test_hours_may_differ_and_parameters_may_not() -> None:
+    price = {"row": "a", "parameters": 5, "training_hours": 1.0, "trained_on": "x"}
+    one, two = ({"prices": [{**price, "training_hours": hours}]} for hours in (1.0, 2.0))
+    assert without_time(one) == without_time(two) == {"prices": [{"row": "a", "parameters": 5}]}
+    assert without_time({"prices": [{**price, "parameters": 6}]}) != without_time(one)
