@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 from senm.config import SHORT, NoiseModelSettings, PairedModelSettings
+from senm.data.alignment import check_pairs
 from senm.data.domains import Domains
 from senm.data.formats.folder import find_pairs
 from senm.data.images import list_images
@@ -64,6 +66,7 @@ def fit(
     seed: int = 0,
     device: str = "cpu",
     workdir: str | Path = "senm-training",
+    trust_pairs: bool = False,
     progress: Progress | None = None,
 ) -> Trained:
     """Train a noise model on (clean, noisy) pairs and, if there are any, unpaired clean and unpaired noisy images.
@@ -73,9 +76,10 @@ def fit(
         clean, noisy: unpaired images (source and target domain).
         workdir: where the training state is kept, with the pixels of image files, so that each is decoded once; the
             same call resumes from it. Its name is the run's in TensorBoard, where SENM_TENSORBOARD names a folder.
+        trust_pairs: whether to train on pairs that do not look like pairs: swapped, shifted, of two scenes.
 
     Raises:
-        DataError: no data, or pairs of different length or size.
+        DataError: no data, pairs of different length or size, or pairs that do not look like pairs.
         UsageError: data that these settings cannot use, or without which the model would have no levels.
         MachineError: `workdir` cannot be written.
         TrainingError: the training cannot go on.
@@ -88,7 +92,10 @@ def fit(
                       empty_images() if noisy is None else pool(noisy))
     check_domains(settings, domains)
     work = writable(Path(workdir))
-    return Trained.fit(mapped(domains, work), settings, seed=seed, device=device, workdir=work, progress=progress,
+    domains = mapped(domains, work)
+    if said := check_pairs(domains.paired, trust_pairs):
+        warnings.warn(f"taken as they are: {said}", stacklevel=2)
+    return Trained.fit(domains, settings, seed=seed, device=device, workdir=work, progress=progress,
                        observe=observer(work.resolve().name))
 
 

@@ -62,6 +62,7 @@ def _options(
         list[str], typer.Option(help="KIND=gpu:N,memory:GIB or KIND/SYSTEM=cpu:N: what a step asks for.")
     ] = [],  # noqa: B006
     yes: Annotated[bool, typer.Option("--yes", help="Start paper-scale trainings on a CPU or embedded data.")] = False,
+    trust_pairs: Annotated[bool, typer.Option("--trust-pairs", help="Take pairs that do not look like pairs.")] = False,
     draws: Annotated[int, typer.Option(help="Draws of a column of average KLD (DANet: 50).")] = 0,
 ) -> Options:
     return Options(
@@ -87,6 +88,7 @@ def _options(
         tuple(resources),
         yes,
         draws,
+        trust_pairs,
     )
 
 

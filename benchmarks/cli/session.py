@@ -127,7 +127,7 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
         place = (repr(source), spec.task == "sr")
         if place not in loaded:
             loaded[place] = (
-                datasets.load(source, size.name, spec.task, store, progress)
+                datasets.load(source, size.name, spec.task, store, progress, options.trust_pairs)
                 if run
                 else datasets.foresee(source, size.name, spec.task, store)
             )

@@ -18,7 +18,7 @@ from senm.support.errors import UsageError
 
 TIME = re.compile(r"(\d+-)?\d{1,3}(:\d{2}){0,2}")
 NAME = re.compile(r"[\w.,@+-]*")
-FLAGS = {"plugins": "--plugin", "yes": "--yes"}
+FLAGS = {"plugins": "--plugin", "trust_pairs": "--trust-pairs"}
 NOT_PASSED = ("on", "workers", "container", "gpus", "json", "device")
 
 

@@ -92,6 +92,7 @@ def inside(names: Sequence[str], options: Options, environ: Mapping[str, str] = 
         found.arguments += ["--resources", text]
     found.arguments += ["--train"] * options.train + ["--retrain"] * options.retrain + ["--json"] * options.json
     found.arguments += ["--yes"] * options.yes
+    found.arguments += ["--trust-pairs"] * options.trust_pairs
     found.arguments += ["--draws", str(options.draws)] if options.draws else []
     found.mount(options.out, RUNS, writable=True)
     found.mount(options.store, STORE, writable=True)

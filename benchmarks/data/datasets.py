@@ -140,8 +140,12 @@ def reduces(spec: Spec, task: str) -> bool:
     return task == "sr" and spec.kind not in SUPER_RESOLUTION
 
 
-def load(spec: Spec, scale: str, task: str, store: Store, progress: Progress) -> Data:
+def load(
+    spec: Spec, scale: str, task: str, store: Store, progress: Progress, trust_pairs: bool = False
+) -> Data:
     """The prepared data set, prepared now if the store lacks it. A folder that is already prepared is used as it is.
+
+    With `trust_pairs`, pairs of a folder that do not look like pairs are named and taken.
 
     Raises:
         DataError: missing, empty or broken data.
@@ -155,7 +159,7 @@ def load(spec: Spec, scale: str, task: str, store: Store, progress: Progress) ->
 
         def make(folder: Path) -> None:
             progress.say(step.label)
-            _call(spec, size, folder / "data", progress)
+            _call(spec, size, folder / "data", progress, trust_pairs)
 
         prepared = PreparedData.open(store.make(step, make) / "data")
     if reduces(spec, task):
@@ -234,11 +238,12 @@ def _function(kind: str) -> Callable[..., Any]:
     return found
 
 
-def _call(spec: Spec, scale: str, out: Path, progress: Progress) -> None:
+def _call(spec: Spec, scale: str, out: Path, progress: Progress, trust_pairs: bool) -> None:
     if spec.path is not None and not spec.path.is_dir():
         raise DataError(f"the data folder {spec.path} does not exist", "a folder of images")
     function = _function(spec.kind)
-    given: dict[str, Any] = {"out": out, "progress": progress, "scale": scale, "kind": spec.kind, "root": spec.path}
+    given: dict[str, Any] = {"out": out, "progress": progress, "scale": scale, "kind": spec.kind, "root": spec.path,
+                             "trust_pairs": trust_pairs}
     if spec.suffixes:
         given["noisy_suffix"], given["clean_suffix"] = spec.suffixes
     known = inspect.signature(function).parameters

@@ -31,7 +31,7 @@ DOWNLOADS = ROOT / "results" / "downloads"
 
 def prepare(kind: str, root: Path | None, out: Path | None = None, *, split_rule: str = "authors", seed: int = 0,
             crops: int | None = None, workers: int | None = None, download: bool = False, allow_partial: bool = False,
-            suffixes: Sequence[str] = (), progress: Progress | None = None) -> Path:
+            suffixes: Sequence[str] = (), trust_pairs: bool = False, progress: Progress | None = None) -> Path:
     """Prepare a data set and return its folder; a run that was stopped goes on.
 
     Args:
@@ -45,6 +45,7 @@ def prepare(kind: str, root: Path | None, out: Path | None = None, *, split_rule
         download: fetch what is published first, into `root`.
         allow_partial: accept an incomplete data set.
         suffixes: endings of the noisy and the clean files (folder).
+        trust_pairs: take pairs that do not look like pairs (folder).
 
     Raises:
         UsageError: unknown kind, no root, an option that the kind does not have, or `out` is something else.
@@ -79,7 +80,7 @@ def prepare(kind: str, root: Path | None, out: Path | None = None, *, split_rule
     elif kind != "dnd":
         cutting = importlib.import_module(KINDS["folder"]).Cutting(256, crops or 30, 4)
         given |= {"cutting": cutting, "seed": seed, "split_rule": split_rule, "workers": workers}
-        given |= {"kind": kind, "allow_partial": allow_partial} if kind != "folder" else {}
+        given |= {"kind": kind, "allow_partial": allow_partial} if kind != "folder" else {"trust_pairs": trust_pairs}
         given |= dict(zip(("noisy_suffix", "clean_suffix"), suffixes, strict=bool(suffixes)))
     return Path(module.prepare(root=root, out=out or PREPARED / kind, **given).folder)
 
@@ -127,6 +128,8 @@ def command(
                                                 help="Use an incomplete data set as it is.")] = False,
     suffixes: Annotated[str,
                         typer.Option(help="Endings of noisy and clean files, for example _real,_mean (folder).")] = "",
+    trust_pairs: Annotated[bool, typer.Option("--trust-pairs",
+                                              help="Take pairs that do not look like pairs (folder).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was prepared as JSON.")] = False,
 ) -> None:
     """Prepare a data set from its official files: check them, cut crops, draw the domains, write a manifest.
@@ -138,7 +141,8 @@ def command(
 
     endings = tuple(part for part in suffixes.split(",") if part)
     folder = prepare(kind, root, out, split_rule=split_rule, seed=seed, crops=crops, workers=workers, download=download,
-                     allow_partial=allow_partial, suffixes=endings, progress=console_progress())
+                     allow_partial=allow_partial, suffixes=endings, trust_pairs=trust_pairs,
+                     progress=console_progress())
     data = PreparedData.open(folder)
     if as_json:
         pools = {name: pool.items for name, pool in data.manifest.pools.items()}

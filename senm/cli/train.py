@@ -35,6 +35,8 @@ def train(
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a setting: train.iterations=500.")] = None,
     keep_back: Annotated[bool, typer.Option(help="Keep some pairs back, 1 in 8 from 8 on, to measure the model on; "
                                             "with --first, of the pairs that are left.")] = True,
+    trust_pairs: Annotated[bool, typer.Option("--trust-pairs", help="Train on pairs that do not look like pairs: "
+                                              "swapped, shifted, of two scenes.")] = False,
     seed: Seed = 0,
     device: Device = "cpu",
     devices: Annotated[int, typer.Option(help="Processes on this machine, one a GPU, sharing each batch.")] = 1,
@@ -47,6 +49,7 @@ def train(
     from senm.api import check_domains, images_in
     from senm.config import PAIRED_PRESETS, PairedModelSettings
     from senm.config import preset as preset_of
+    from senm.data.alignment import check_pairs
     from senm.data.domains import Domains
     from senm.data.pool import empty_images, empty_pairs
     from senm.quality import held_out
@@ -72,6 +75,7 @@ def train(
                              "a model of the kind to train", f"{'drop' if fully_paired else 'add'} --fully-paired")
     settings, moved = with_changes(base, {"level": "measured"} | changes(change or []), settings_in(out))
     both = pairs_of(pairs) if pairs else empty_pairs()
+    doubt = check_pairs(both, trust_pairs)
     both, held = held_out.keep_back(both, first, seed) if keep_back or first else (both, empty_pairs())
     source, target = (images_in(folder) if folder else empty_images() for folder in (clean, noisy))
     check_domains(settings, Domains(both, source, target))
@@ -81,6 +85,8 @@ def train(
     domains = mapped_once(Domains(both, source, target), work, fabric)
     first_process = fabric is None or fabric.is_global_zero
     progress = console_progress() if first_process else NullProgress()
+    if doubt:
+        progress.say(f"taken as they are: {doubt}")
     if moved:
         progress.say(moved)
     progress.say(f"training on {len(both)} pairs, {len(domains.source)} clean and {len(domains.target)} noisy images")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,14 +24,25 @@ def check_sides(pairs: Pairs, sample: int = 40) -> None:
         DataError: all pairs equal, or the clean side is the rougher one on average.
     """
     chosen = range(0, len(pairs), max(1, len(pairs) // sample))
-    same = all(np.array_equal(pairs.clean[i], pairs.noisy[i]) for i in chosen)
-    if len(pairs) and same:
-        raise DataError("the noisy and the clean images are the same pixels", "two different sides",
-                        "check which file is which")
-    clean = sum(roughness(pairs.clean[i]) for i in chosen)
-    if clean > sum(roughness(pairs.noisy[i]) for i in chosen):
-        raise DataError("the clean images are noisier than the noisy ones", "noisy and clean not swapped",
-                        "exchange the two files or folders")
+    both = ((pairs.clean[i], pairs.noisy[i]) for i in chosen)
+    found = sides_in_doubt([(bool(np.array_equal(c, n)), roughness(c), roughness(n)) for c, n in both])
+    if found is not None:
+        raise found
+
+
+def sides_in_doubt(looked: Sequence[tuple[bool, float, float]]) -> DataError | None:
+    """What is wrong with the sides of pairs as a whole; of each: whether they are equal, and how rough they are.
+
+    Args:
+        looked: (equal, roughness of the clean side, roughness of the noisy side) of each pair.
+    """
+    if looked and all(equal for equal, _, _ in looked):
+        return DataError("the noisy and the clean images are the same pixels", "two different sides",
+                         "check which file is which")
+    if sum(clean for _, clean, _ in looked) > sum(noisy for _, _, noisy in looked):
+        return DataError("the clean images are noisier than the noisy ones", "noisy and clean not swapped",
+                         "exchange the two files or folders")
+    return None
 
 
 def digest(image: np.ndarray) -> bytes | None:

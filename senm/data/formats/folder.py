@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from senm.data.checks import check_sides
+from senm.data.alignment import check_pairs
 from senm.data.formats.splits import MEANING, check_split, paper_counts, split
 from senm.data.images import EXTENSIONS, image_size, list_images, read_rgb
 from senm.data.jobs import Job, run
@@ -31,6 +31,7 @@ SUBFOLDERS = (("noisy", "clean"), ("noisy", "gt"), ("lq", "gt"), ("lq", "hq"), (
 """Names by which the field keeps the two sides, degraded first; in any case."""
 SMALLEST = 64  # pixels: the least side of an image, and so of a crop
 ONE_PROCESS = 200_000_000  # bytes of images below which starting worker processes takes longer than the work
+LOOKED_AT = 12  # pairs of a large folder whose content is judged
 HOW = "PATH/noisy and PATH/clean, or suffixes as in folder:PATH,_real,_mean"
 
 
@@ -180,7 +181,7 @@ def _checked(name: str, noisy: Path, clean: Path) -> FilePair:
 def prepare(root: Path | str, out: Path | str, scale: str = "short", *, noisy_suffix: str | None = None,
             clean_suffix: str | None = None, split_rule: str = "authors", seed: int = 0,
             cutting: Cutting | None = None, workers: int | None = None, name: str = "folder",
-            licence: str = "", scenes: Mapping[str, str] | None = None,
+            licence: str = "", scenes: Mapping[str, str] | None = None, trust_pairs: bool = False,
             progress: Progress | None = None) -> PreparedData:
     """Prepare a folder of pairs into the folder `out`; a run that was stopped goes on where it was.
 
@@ -195,6 +196,7 @@ def prepare(root: Path | str, out: Path | str, scale: str = "short", *, noisy_su
         workers: processes; None means one a core, or none for a small folder.
         name, licence: written to the manifest.
         scenes: pair -> the photograph it was cut from, where that is known; else pairs with one clean file are one.
+        trust_pairs: whether pairs that do not look like pairs (`senm.data.alignment`) are only named.
 
     Raises:
         DataError: as `find_pairs`; a truncated image, an image twice, sides equal or swapped, too few images.
@@ -211,7 +213,7 @@ def prepare(root: Path | str, out: Path | str, scale: str = "short", *, noisy_su
     wanted = replace(wanted, crop=min(wanted.crop, min(min(pair.size) for pair in pairs)))
     parts = _choose(pairs, wanted, seed)
     small = sum(path.stat().st_size for path in hashes) < ONE_PROCESS
-    _check_content(pairs if small else parts["train"][:4])
+    _check_content(pairs if small else parts["train"][:LOOKED_AT], trust_pairs, progress)
     cuts = {p.name: _places(p, wanted.crop, wanted.validation_crops if name == "validation" else wanted.crops, seed)
             for name, part in parts.items() for p in part}
     shown = [p.scene for p in parts["train"] for _ in range(wanted.crops)]
@@ -268,13 +270,15 @@ def _choose(pairs: list[FilePair], wanted: Cutting, seed: int) -> dict[str, list
             "validation": [p for p in pairs if p.scene in set(validation)]}
 
 
-def _check_content(pairs: list[FilePair]) -> None:
-    """Decode images, so that a truncated one is found, and refuse equal or swapped sides."""
+def _check_content(pairs: list[FilePair], trust: bool, progress: Progress) -> None:
+    """Decode images, so that a truncated one is found, and refuse what does not look like pairs."""
     for pair in pairs:
         for path in (pair.noisy, pair.clean):
             read_rgb(path)
     names = [p.name for p in pairs]
-    check_sides(Pairs(FileImages([p.clean for p in pairs], names), FileImages([p.noisy for p in pairs], names)), 8)
+    both = Pairs(FileImages([p.clean for p in pairs], names), FileImages([p.noisy for p in pairs], names))
+    if said := check_pairs(both, trust):
+        progress.say(f"taken as they are: {said}")
 
 
 def _places(pair: FilePair, crop: int, count: int, seed: int) -> np.ndarray:
