@@ -16,7 +16,7 @@ from benchmarks.tables import NAMES
 from senm.sampling.memory import keep_freed_memory
 from senm.support.errors import SenmError, UsageError, unknown
 from senm.support.files import machine_error
-from senm.support.progress import terminate_as_interrupt
+from senm.support.progress import printable, terminate_as_interrupt
 
 HELP = "Regenerate the tables of the SeNM-VAE paper and hold every cell and claim against it."
 INTERRUPTED = 130
@@ -109,6 +109,7 @@ def _known_command(command: Any, arguments: list[str]) -> None:
 def program() -> int:
     """The installed command and `python -m benchmarks.run`."""
     terminate_as_interrupt()
+    printable()
     keep_freed_memory()
     return main()
 

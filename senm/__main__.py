@@ -16,7 +16,7 @@ from senm.cli.options import Device, Model, Out, Seed, Tile
 from senm.cli.train import train
 from senm.sampling.memory import keep_freed_memory
 from senm.support.errors import MachineError, SenmError, unknown
-from senm.support.progress import terminate_as_interrupt
+from senm.support.progress import printable, terminate_as_interrupt
 
 INTERRUPTED = 130
 COMMANDS = ("train", "sample", "denoise", "models", "export")
@@ -131,6 +131,7 @@ def interrupted(words: list[str]) -> int:
 def program() -> int:
     """The installed command and `python -m senm`."""
     terminate_as_interrupt()
+    printable()
     keep_freed_memory()
     return main()
 

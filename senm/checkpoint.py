@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -21,6 +22,10 @@ from senm.config import NetworkSettings, PairedNetworkSettings
 from senm.support.errors import CheckpointError
 from senm.support.files import write_atomically
 
+NUMBERS: list[Any] = [
+    (np.dtype(float).type(0).__reduce__()[0], f"numpy.{place}.multiarray.scalar") for place in ("core", "_core")
+] + [(np.dtype, "numpy.dtype"), *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd")]
+"""NumPy numbers that trainings leave beside their tensors: allowed by name, they run nothing."""
 UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError, IndexError, TypeError,
               AttributeError, struct.error, SafetensorError)
 """What torch.load raises on files that are no checkpoint, or half of one."""
@@ -77,7 +82,8 @@ def read_state_dict(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]
             if path.suffix == ".safetensors":
                 state = load_file(path)
             else:
-                state = torch.load(path, map_location="cpu", weights_only=True)
+                with torch.serialization.safe_globals(NUMBERS):
+                    state = torch.load(path, map_location="cpu", weights_only=True)
         except UNREADABLE as error:
             reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
             raise CheckpointError(f"{path} cannot be read ({reason})", "a file of tensors only, not truncated",

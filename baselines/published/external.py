@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from senm.support.progress import Progress
 
 
+LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".webp"})
+
+
+def files(number: int) -> str:
+    """A number of files in words."""
+    return "1 file is" if number == 1 else f"{number} files are"
+
+
 class ExternalSettings(Settings):
     """Where the images are."""
 
@@ -33,12 +41,17 @@ class Finished:
     """
 
     name: ClassVar[str] = "finished"
+    exact: ClassVar[bool] = False
 
     def __init__(self, settings: ExternalSettings) -> None:
         from senm.data.images import list_images
 
         self.settings = settings
-        self.files = {path.stem: path for path in list_images(Path(settings.folder))}
+        self.files: dict[str, Path] = {}
+        for path in list_images(Path(settings.folder)):
+            if (twin := self.files.setdefault(path.stem, path)) != path:
+                raise DataError(f"{twin.name} and {path.name} in {settings.folder} are for one image",
+                                "one file for each image", "remove one of them")
 
     @classmethod
     def default_settings(cls, scale: Scale) -> ExternalSettings:
@@ -59,6 +72,24 @@ class Finished:
                 "name each file after its input image",
             )
         return self._read(images, factor, progress)
+
+    def remarks(self, images: Images) -> list[str]:
+        """What to know of the files beside their pixels.
+
+        Raises:
+            DataError: generated noise in lossy files.
+        """
+        found = []
+        names = {self._stem(name) for name in images.names}
+        lossy = [path.name for stem, path in self.files.items() if stem in names and path.suffix.lower() in LOSSY]
+        if lossy and self.exact:
+            raise DataError(f"{len(lossy)} files of {self.settings.folder} are JPEG or WebP ({lossy[0]})",
+                            "noise as it was made: lossy files change what is measured", "save it as PNG")
+        if lossy:
+            found.append(f"{self.settings.folder}: {files(len(lossy))} compressed with loss, and that is measured, too")
+        if extra := len(set(self.files) - names):
+            found.append(f"{self.settings.folder}: {files(extra)} named after no image of the split and passed over")
+        return found
 
     def _read(self, images: Images, factor: int, progress: Progress) -> Iterator[np.ndarray]:
         from senm.data.images import check_no_gamma, read_rgb
@@ -101,6 +132,7 @@ class ExternalNoise(Finished):
     """A folder of generated noisy images, one for each clean image."""
 
     name = "external-noise"
+    exact = True
     capabilities = Capabilities(kind="noise", trains=False)
 
     @classmethod

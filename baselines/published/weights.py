@@ -244,10 +244,16 @@ def _authors(path: Path, paired: bool, device: str) -> Any:
 
 def _check(each: Release, named: list[Path], others: list[Path]) -> Found:
     """A release among the files of its name and, where its hash is known, among files of any name."""
-    for path, digest in zip(found := [*named, *others], sha256_of(found), strict=True):
+    for path, digest in zip(found := [*named, *others], sha256_of(found), strict=True) if each.sha256 else ():
         if digest.startswith(each.sha256):
             return Found(each, path, digest)
+    digests = dict(zip(named, sha256_of(named), strict=True))
+    if len(set(digests.values())) > 1:
+        both = " and ".join(str(path) for path in named[:2])
+        return Found(each, named[0], digests[named[0]], f"{both} differ and have one name: leave the right one in DIR")
+    if named and not each.sha256:
+        return Found(each, named[0], digests[named[0]])
     if not named or any(other.file == each.file and other.name != each.name for other in RELEASES):
         return Found(each)
-    (digest,) = sha256_of(named[:1])
+    digest = digests[named[0]]
     return Found(each, named[0], digest, f"sha256 {digest} instead of {each.sha256}")

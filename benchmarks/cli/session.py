@@ -14,6 +14,7 @@ from benchmarks.core.options import Options, check_device
 from benchmarks.core.scale import Scale, scale
 from benchmarks.core.step import unique
 from benchmarks.data import datasets
+from benchmarks.planning.extra_rows import slug
 from benchmarks.planning.plan import Plan, Planner, RowPlan, TablePlan
 from benchmarks.tables import NAMES, RowSpec, TableSpec, table, with_draws
 from senm.support.errors import UsageError, unknown
@@ -96,6 +97,10 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
         SenmError: anything that is wrong with the options, the data or the machine.
     """
     specs = chosen(names)
+    left_out = [name for name in options.external if options.rows and slug(name) not in options.rows]
+    if left_out:
+        raise UsageError(f"--external {left_out[0]} beside --rows {','.join(options.rows)}",
+                         f"--rows with {slug(left_out[0])}, or neither", "add it to --rows")
     if run:
         options.check()
     size = scale(options.scale)
@@ -118,6 +123,10 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
     fd = frechet.chosen()
     released = by_identity() if size.released and not options.retrain else {}
     weights, starts = _weights(options, progress)
+    if options.weights is not None and not starts and not {table for table, _ in weights} & {s.id for s in specs}:
+        raise UsageError(f"no file of --weights {options.weights} fills a row of {', '.join(s.id for s in specs)}",
+                         "published files under their published names",
+                         f"python -m benchmarks.run weights scan {options.weights} says what each file is")
     loaded: dict[tuple[str, bool], datasets.Data] = {}
     plans: list[TablePlan] = []
     for spec in specs:

@@ -30,11 +30,15 @@ def collect(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) 
     images = first(data.images(split, "clean" if noise else "noisy"), step.params["images"])
     enlarges = "high" in data.manifest.pools[split].sides and not noise
 
+    maker = ExternalNoise if noise else ExternalEnlarger if enlarges else ExternalRestorer
+    finished = maker(settings)
+    for line in finished.remarks(images):
+        bench.progress.say(line)
+
     def draw(part: Images) -> Iterator[np.ndarray]:
-        if noise:
-            return ExternalNoise(settings).sample(part, seed=0, device="cpu", progress=NullProgress())
-        maker = ExternalEnlarger if enlarges else ExternalRestorer
-        return maker(settings).restore(part, device="cpu", progress=NullProgress())
+        if isinstance(finished, ExternalNoise):
+            return finished.sample(part, seed=0, device="cpu", progress=NullProgress())
+        return finished.restore(part, device="cpu", progress=NullProgress())
 
     write_images(step, images, draw, folder, bench, 4 if enlarges else 1)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -111,7 +112,7 @@ def run(jobs: Sequence[Job], writers: Mapping[tuple[str, str], PoolWriter], writ
 def _results(todo: Sequence[Job], writers: Mapping[tuple[str, str], PoolWriter],
              count: int) -> Iterator[tuple[Job, str]]:
     """Each job with the hash of its file, as they are done: here, or by `count` processes."""
-    if count == 1:
+    if count == 1 or not guarded():
         for job in todo:
             yield job, perform(job, writers)
         return
@@ -134,6 +135,16 @@ def _results(todo: Sequence[Job], writers: Mapping[tuple[str, str], PoolWriter],
                                "run the same command with --workers 1: it goes on where it stopped") from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def guarded() -> bool:
+    """Whether workers can be started: a plain script that has no main guard would be run again by each of them."""
+    main = sys.modules["__main__"]
+    script = getattr(main, "__file__", None)
+    if script is None or getattr(main, "__spec__", None) is not None or not os.path.isfile(script):
+        return True
+    with open(script, "rb") as file:
+        return b"__name__" in file.read()
 
 
 def store(writer: PreparedWriter, name: str, sides: Mapping[str, Images]) -> None:

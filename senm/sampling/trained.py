@@ -223,6 +223,10 @@ class Trained:
             CheckpointError: missing, broken or of another layout.
         """
         folder, on = folder_of(folder), torch_device(device)
+        if folder.is_file():
+            raise CheckpointError(f"{folder} is a file", "the folder of a model that was trained here",
+                                  "published weights of the authors open with senm.model.SeNMVAE.from_authors(FILE), "
+                                  "and in tables with --weights FOLDER")
         values = read_json(folder, "settings.json")
         semi = isinstance(values, dict) and "zn_dim" in values.get("network", {})
         settings: Settings = NoiseModelSettings(**values) if semi else PairedModelSettings(**values)

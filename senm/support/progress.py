@@ -174,3 +174,10 @@ def console_progress(quiet: bool = False) -> Progress:
     if sys.stderr.isatty() and os.environ.get("TERM", "") != "dumb":
         return RichProgress()
     return LineProgress()
+
+
+def printable() -> None:
+    """Replace signs that a stream cannot show (arrows in a Latin-1 log) by question marks instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
