@@ -8,10 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from baselines.published.external import ExternalNoise, ExternalSettings
 from benchmarks.data.prepare import prepare
-from senm.data.formats import dnd, rwsr, sidd
+from senm.data.embedded import PHOTOGRAPHS, load
+from senm.data.formats import dnd, folder, rwsr, sidd
 from senm.data.formats.sidd_blocks import BlockShape
+from senm.data.images import write_png
+from senm.data.pool import ArrayImages
 from senm.support.errors import SenmError
+from senm.support.progress import NullProgress
 from tests import ROOT
 from tests import fixtures_official as fx
 
@@ -41,11 +48,40 @@ def case(data: str, title: str) -> Callable[[Callable[[Path], Any]], Callable[[P
     return register
 
 
+def own_pairs(root: Path) -> None:
+    """Eight crops of the embedded photographs with noise, as a user's folder of pairs."""
+    root.mkdir()
+    for number, photograph in enumerate(PHOTOGRAPHS):
+        clean = load(photograph)[20:148, 60:188]
+        noise = np.random.default_rng(number).normal(0, 12, clean.shape)
+        write_png(root / f"p{number}_clean.png", clean)
+        write_png(root / f"p{number}_noisy.png", (clean + noise).round().clip(0, 255).astype(np.uint8))
+
+
+SPLIT = ArrayImages(np.full((2, 16, 16, 3), 90, np.uint8), ["0001_01", "0001_02"])
+
+
+def elsewhere(root: Path) -> None:
+    """Two finished noisy images for `SPLIT`."""
+    root.mkdir()
+    for name in SPLIT.names:
+        write_png(root / f"{name}.png", SPLIT[0] + 1)
+
+
+def scored(root: Path) -> None:
+    """Take a folder of generated noise as a row of a table does."""
+    made = ExternalNoise(ExternalSettings(folder=str(root)))
+    made.remarks(SPLIT)
+    list(made.sample(SPLIT, seed=0, device="cpu", progress=NullProgress()))
+
+
 CALLS: dict[str, tuple[Callable[[Path], Any], Callable[[Path, Path], Any]]] = {
     "SIDD": (lambda r: fx.sidd_mats(fx.sidd_medium(r)),
              lambda r, o: sidd.prepare(r, o, cutting=CUT, sizes=SIDD, workers=1)),
     "DND": (fx.dnd, lambda r, o: dnd.prepare(r, o, shape=DND)),
     "AIM19": (lambda r: fx.rwsr(r, "aim19"), lambda r, o: rwsr.prepare("aim19", r, o, sizes=RWSR, workers=1)),
+    "own pairs": (own_pairs, lambda r, o: folder.prepare(r, o, "smoke", noisy_suffix="_noisy", clean_suffix="_clean")),
+    "made elsewhere": (elsewhere, lambda r, o: scored(r)),
     "any": (lambda r: r.mkdir(), lambda r, o: prepare("sidd", r, o)),
 }
 
@@ -68,9 +104,9 @@ def message(build: Callable[[Path], Callable[[], Any]], tmp: Path) -> str:
 def document() -> str:
     """The page: one row a case, made by running all of them."""
     lines = ["# Bad inputs and what is said about them", "",
-             "Every row is made by a test that spoils a small copy of the official download and runs the preparation.",
-             "In each case the exit code is not 0 and nothing half-written is left behind. `DIR` stands for the folder",
-             "given with `--root`; the copies are small, so counts are smaller than the official ones.", "",
+             "Every row is made by a test that spoils a small copy of the official download, of a user's pairs or of",
+             "finished images, and runs what reads it. In each case the exit code is not 0 and nothing half-written is",
+             "left behind. `DIR` stands for the folder that was given; the copies are small, and so are the counts.", "",
              "| data | input | message |", "|---|---|---|"]
     for data, title, build in sorted(CASES, key=lambda c: list(CALLS).index(c[0])):
         with tempfile.TemporaryDirectory() as tmp:

@@ -65,6 +65,14 @@ def test_every_relative_link_exists(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", TEXTS)
+def test_tests_that_are_named_exist(page: str) -> None:
+    named = re.findall(r"`(?:tests/)?([\w/]+\.py)::(test_\w+)", TEXTS[page])
+    missing = [(file, name) for file, name in named
+               if not (path := ROOT / "tests" / file).is_file() or f"def {name}(" not in path.read_text()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", TEXTS)
 def test_no_path_of_a_machine_is_in_a_page(page: str) -> None:
     assert re.findall(r"(?<![\w.])/(?:home|work|tmp|root|Users)/\S*", TEXTS[page]) == []
 

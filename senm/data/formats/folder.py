@@ -111,7 +111,7 @@ def find_pairs(root: Path | str, noisy_suffix: str | None = None, clean_suffix: 
               for name in here if name not in there]
     if lonely:
         more = f" and {len(lonely) - 10} more" if len(lonely) > 10 else ""
-        raise DataError(f"{len(lonely)} images of {root} have no partner: {', '.join(lonely[:10])}{more}",
+        raise DataError(f"{root} has no partner for {', '.join(lonely[:10])}{more}",
                         "a noisy and a clean image of every name", "add the missing files, or remove these")
     return [_checked(name, path, clean[name]) for name, path in noisy.items()]
 
