@@ -106,7 +106,8 @@ def document() -> str:
     lines = ["# Bad inputs and what is said about them", "",
              "Every row is made by a test that spoils a small copy of the official download, of a user's pairs or of",
              "finished images, and runs what reads it. In each case the exit code is not 0 and nothing half-written is",
-             "left behind. `DIR` stands for the folder that was given; the copies are small, and so are the counts.", "",
+             "left behind. `DIR` stands for the folder that was given; the copies are small, and so are the counts.",
+             "",
              "| data | input | message |", "|---|---|---|"]
     for data, title, build in sorted(CASES, key=lambda c: list(CALLS).index(c[0])):
         with tempfile.TemporaryDirectory() as tmp:
