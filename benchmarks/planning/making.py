@@ -118,7 +118,7 @@ class StepMaker:
                 },
                 seed,
                 sources=("benchmarks.running.steps", module_of(noise.system)),
-                cost={"iterations": iterations(settings)},
+                cost=dict(work(settings)),
             )
         )
 
@@ -180,7 +180,7 @@ class StepMaker:
                 seed,
                 inputs,
                 ("benchmarks.running.steps", module_of(spec.system)),
-                cost={"iterations": iterations(settings, started="start" in inputs)},
+                cost=dict(work(settings, started="start" in inputs)),
             )
         )
 
@@ -267,11 +267,30 @@ def iterations(settings: Settings, started: bool = False) -> int:
 
     A training that is `started` from other weights leaves out the stage 'psnr', which only makes such weights.
     """
-    return sum(
+    return work(settings, started).get("iterations", 0)
+
+
+def work(settings: Settings, started: bool = False) -> dict[str, int]:
+    """What a training does, for estimates: iterations, or epochs whose length only the data tell.
+
+    >>> from baselines.noise.neca_w.model import NeCAW
+    >>> work(NeCAW.default_settings("short")), work(NeCAW.default_settings("paper"))
+    ({'iterations': 1600}, {'epochs': 5000})
+    """
+    training = getattr(settings, "training", None)
+    epochs, length = (getattr(training, name, None) for name in ("epochs", "epoch_steps"))
+    if epochs is not None:
+        return {"iterations": epochs * length} if length is not None else {"epochs": epochs}
+    whole = getattr(training, "steps", None)
+    if whole is not None and "training.steps" not in settings.flat():  # a sum over stages
+        return {"iterations": int(whole)}
+    found = sum(
         int(value)
         for path, value in settings.flat().items()
-        if path.rpartition(".")[2] in ("iterations", "steps") and not (started and path.startswith("psnr."))
+        if path.rpartition(".")[2] in ("iterations", "steps") and not path.startswith("network.")
+        and not (started and path.startswith("psnr."))
     )
+    return {"iterations": found}
 
 
 def _mix_text(mix: Mix) -> str:

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from senm.data.domains import Domains
     from senm.support.progress import Progress
 
-NOISE = ("senm-vae", "senm-paired", "c2n", "gaussian", "heteroscedastic")
-RESTORERS = ("dncnn", "drunet", "nafnet", "nafnet-finetune", "esrgan")
+NOISE = ("senm-vae", "senm-paired", "c2n", "deflow", "lud-vae", "danet", "flow-srgb", "neca-w", "gaussian",
+         "heteroscedastic")
+RESTORERS = ("dncnn", "drunet", "nafnet", "nafnet-finetune", "n2v", "n2s", "cvf_sid", "apbsn", "scpgabnet", "sdap",
+             "vdn", "deamnet", "uformer", "maxim", "restormer", "esrgan")
+STAGES = ("iterations", "steps", "epoch_steps", "first_stage", "second_stage")
 
 
 def made_up(count: int = 16, side: int = 256, factor: int = 1) -> Domains:
@@ -87,6 +90,9 @@ def measure_restorer(
     factor = int(restorer.capabilities.factor)
     side = 256 if factor == 1 else 64
     domains = made_up(side=side, factor=factor)
+    able = restorer.capabilities
+    alone: Any = domains if able.uses_unpaired else [domains.target]
+    sources: Any = [domains.paired] if able.needs_pairs else alone
     times: list[float] = []
     done: list[int] = []
     trained: Any = None
@@ -107,7 +113,7 @@ def measure_restorer(
                 ).save(start)
             started = time.monotonic()
             trained = restorer.fit(
-                [domains.paired], settings, seed=0, device=device, workdir=Path(work), progress=progress, start=start
+                sources, settings, seed=0, device=device, workdir=Path(work), progress=progress, start=start
             )
             times.append(time.monotonic() - started)
             done.append(count(settings))
@@ -132,8 +138,14 @@ def shortened(settings: Any, length: int) -> Any:
     changed: dict[str, Any] = {}
     for name in type(settings).model_fields:
         value = getattr(settings, name)
-        if name in ("iterations", "steps"):
-            changed[name] = length
+        if name == "network":
+            continue
+        if name in STAGES:
+            changed[name] = length if value != 0 else 0
+        elif name in ("epochs", "rounds"):
+            changed[name] = 1
+        elif name == "warmup":
+            changed[name] = 0
         elif name == "milestones":
             changed[name] = ()
         elif hasattr(value, "but"):

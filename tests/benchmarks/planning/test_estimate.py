@@ -8,13 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
+import baselines
 from benchmarks.cli.session import command
 from benchmarks.core.scale import scale
 from benchmarks.core.step import Step
 from benchmarks.data.datasets import OFFICIAL_COUNTS, Data
-from benchmarks.planning.making import iterations, settings_of
+from benchmarks.planning.making import iterations, settings_of, work
 from benchmarks.planning.plan import Plan, Planner
-from benchmarks.profiling.throughput import shortened, write
+from benchmarks.profiling.throughput import NOISE, RESTORERS, shortened, write
 from benchmarks.running.estimate import Estimate, Rate, Throughput
 from benchmarks.store.store import Store
 from benchmarks.tables import table
@@ -122,7 +123,7 @@ def test_the_speed_of_a_training_of_two_stages_counts_both(monkeypatch: pytest.M
     clock = iter((0.0, 2.0, 10.0, 16.0))
     trained = SimpleNamespace(restore=lambda part, device, progress: [])
     system = SimpleNamespace(
-        capabilities=SimpleNamespace(factor=4),
+        capabilities=SimpleNamespace(factor=4, needs_pairs=True, uses_unpaired=False),
         default_settings=lambda scale: settings,
         fit=lambda *args, **more: trained,
     )
@@ -148,3 +149,17 @@ def test_speed_is_measured_without_lpips_where_its_weights_are_missing(monkeypat
     assert without_missing_lpips(SMOKE) is SMOKE
     monkeypatch.setattr("senm.training.perceptual.find_weights", lambda name: "here")
     assert without_missing_lpips(AUTHORS) is AUTHORS
+
+
+@pytest.mark.parametrize("system", [*NOISE, *RESTORERS])
+@pytest.mark.parametrize("scale", ["short", "paper"])
+def test_every_training_has_a_length_that_a_timing_can_cut(system: str, scale: str) -> None:
+    """A training of unknown or no length would be planned as nothing, or timed for days."""
+    settings = baselines.get(system).default_settings(scale)
+    if system in ("gaussian", "heteroscedastic"):
+        assert not iterations(settings)
+        return
+    ((unit, amount),) = work(settings).items()
+    assert amount > 100 and unit == ("epochs" if (system, scale) == ("neca-w", "paper") else "iterations")
+    cut = shortened(settings, 5)
+    assert 0 < iterations(cut) <= 15 and getattr(cut, "network", 0) == getattr(settings, "network", 0)
