@@ -324,6 +324,7 @@ def html(results: list[TableResult], options: Options) -> list[Path]:
     from benchmarks.core.options import ROOT
     from benchmarks.report.context import ReportContext, collect
     from benchmarks.report.html import write_html
+    from benchmarks.report.parts.index import write_index
 
     size = scale(options.scale)
     paths, whole = [], ReportContext()
@@ -334,4 +335,5 @@ def html(results: list[TableResult], options: Options) -> list[Path]:
         whole = whole.merged(context)
     if len(results) > 1:
         paths.append(write_html(results, options.out / page_of(results, options), whole))
+    write_index(options.out)
     return paths

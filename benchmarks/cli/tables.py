@@ -210,6 +210,7 @@ def rewrite_reports(runs: Sequence[Path], out: Path) -> None:
     from benchmarks.judging.compare import compare_table
     from benchmarks.report.context import collect
     from benchmarks.report.html import write_html
+    from benchmarks.report.parts.index import write_index
     from benchmarks.report.terminal import show
     from benchmarks.report.text import write_all
 
@@ -224,3 +225,5 @@ def rewrite_reports(runs: Sequence[Path], out: Path) -> None:
         write_all(result, folder)
         page = write_html([result], folder / "report.html", collect(folder, ROOT / "results" / "accepted"))
         show(result, where=shown(page))
+    if not runs:
+        write_index(out)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.report.plots import Plot, Series
 
 TEMPLATES = Path(__file__).parent / "templates"
-STRIPS = 12
+STRIPS = 11
 
 
 @dataclass(frozen=True)

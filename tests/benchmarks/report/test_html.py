@@ -12,6 +12,7 @@ from benchmarks.core.record import TableResult
 from benchmarks.report.context import ReportContext, collect, read_log, sweeps
 from benchmarks.report.html import page, write_html
 from benchmarks.report.parts.history import history
+from benchmarks.report.parts.index import runs_in, sides, write_index
 from benchmarks.report.parts.profiles import profile_view
 from benchmarks.report.strips import save_strip
 from benchmarks.report.view import table_view
@@ -321,3 +322,25 @@ def test_columns_for_which_there_is_no_room_stand_below():
     assert table_view(result("table3")).more is None
     text = page([result("table1", "short", "embedded")])
     assert "AKLD, 1 draw" in text and "no cost is known" in text
+
+
+def test_an_index_over_runs_sets_those_of_one_table_side_by_side(tmp_path):
+    made = (result("table1", "short", "embedded"), result("table1", "short", "polyu", seeds=(0,)), result("table6"))
+    for each in made:
+        folder = tmp_path / each.table / f"{each.data}-{each.scale}"
+        folder.mkdir(parents=True)
+        (folder / "table.json").write_text(each.model_dump_json())
+    (tmp_path / "table2" / "broken-short").mkdir(parents=True)
+    (tmp_path / "table2" / "broken-short" / "table.json").write_text("{")
+    assert [run.page for run in runs_in(tmp_path)] == [
+        "table1/embedded-short/report.html", "table1/polyu-short/report.html", "table6/sidd-paper/report.html",
+    ]
+    (side,) = sides(runs_in(tmp_path))
+    assert side.title == "Table 1" and [run.name for run in side.runs] == ["embedded, short", "polyu, short"]
+    _, paired, texts = next(line for line in side.lines if line[0] == "C2N")
+    assert paired == "0" and len(texts) == 2 * len(side.columns) == 6
+    assert texts[0].startswith(f"{made[0].cell('c2n', 'fid').mean:.2f} ±") and "±" not in texts[3]
+    assert not [line for line in side.lines if line[0] == "DeFlow"], "a quoted row has no number of ours"
+    text = write_index(tmp_path).read_text()
+    assert PLANTED not in text and 'href="table1/polyu-short/report.html"' in text
+    assert write_index(tmp_path / "nothing") is None
