@@ -51,6 +51,7 @@ def add_to(app: typer.Typer) -> None:
         ("prepare", "Prepare a data set from its official download."),
         ("doctor", "Say what this machine has and lacks."),
         ("profile", "Measure speed, memory and share of the hardware's peak of the sampler."),
+        ("gpu-day", "Do in pieces of ten minutes what only a GPU can show; the same command goes on."),
         ("throughput", "Measure how fast this machine trains and samples at paper scale, for the estimates of plan."),
     ):
         _pass_on(app, name, text)

@@ -22,6 +22,7 @@ MODULES = {
     "doctor": "benchmarks.cli.doctor",
     "profile": "benchmarks.profiling.profiler",
     "throughput": "benchmarks.profiling.throughput",
+    "gpu-day": "benchmarks.profiling.gpu_day",
 }
 
 

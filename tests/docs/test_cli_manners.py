@@ -16,7 +16,7 @@ from senm import __main__ as own
 from senm.support.errors import UsageError
 from tests import ROOT
 
-PASSED_ON = ("prepare", "doctor", "profile", "throughput")
+PASSED_ON = ("prepare", "doctor", "profile", "throughput", "gpu-day")
 
 
 def leaves(command: Any, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

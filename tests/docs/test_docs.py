@@ -36,7 +36,7 @@ NOT_RUN = {
     r"benchmarks\.run profile": "time; tests/benchmarks/profiling runs it",
     r"benchmarks\.run denoise": "time; tests/baselines/test_own_images.py runs every system",
     r"benchmarks\.run plan": "tests/benchmarks/cli plans, also all at paper scale without data",
-    r"benchmarks\.run (store|throughput)|benchmarks\.run$": "tests/benchmarks/cli, or a name to fill in",
+    r"benchmarks\.run (store|throughput|gpu-day)|benchmarks\.run$": "tests/benchmarks/cli, or a name to fill in",
     r"benchmarks\.profiling\.data_speed": "time; a measurement",
     r"benchmarks\.run slurm": "tests/benchmarks/cluster/test_slurm.py prints jobs and runs them with a scripted Slurm",
     r"benchmarks\.run weights": "downloads; tests/baselines/published/test_contents.py runs it on made-up ones",
@@ -107,7 +107,7 @@ def test_commands_and_options_are_known_to_the_command_line(page: str, command: 
     words = words[words.index("benchmarks.run") + 1:]
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     name = words[0]
-    if name.isupper() or name in ("prepare", "doctor", "profile", "throughput"):
+    if name.isupper() or name in ("prepare", "doctor", "profile", "throughput", "gpu-day"):
         return
     assert name in known, command
     inner = getattr(known[name], "commands", None)
