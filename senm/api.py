@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from senm.config import SHORT, NoiseModelSettings, PairedModelSettings
-from senm.data.alignment import check_pairs
+from senm.data.checking.alignment import check_pairs
 from senm.data.domains import Domains
 from senm.data.formats.folder import find_pairs
 from senm.data.images import list_images

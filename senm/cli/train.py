@@ -49,7 +49,7 @@ def train(
     from senm.api import check_domains, images_in
     from senm.config import PAIRED_PRESETS, PairedModelSettings
     from senm.config import preset as preset_of
-    from senm.data.alignment import check_pairs
+    from senm.data.checking.alignment import check_pairs
     from senm.data.domains import Domains
     from senm.data.pool import empty_images, empty_pairs
     from senm.quality import held_out

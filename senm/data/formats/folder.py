@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from senm.data.alignment import check_pairs
+from senm.data.checking.alignment import check_pairs
 from senm.data.formats.splits import MEANING, check_split, paper_counts, split
 from senm.data.images import EXTENSIONS, image_size, list_images, read_rgb
 from senm.data.jobs import Job, run
@@ -196,7 +196,7 @@ def prepare(root: Path | str, out: Path | str, scale: str = "short", *, noisy_su
         workers: processes; None means one a core, or none for a small folder.
         name, licence: written to the manifest.
         scenes: pair -> the photograph it was cut from, where that is known; else pairs with one clean file are one.
-        trust_pairs: whether pairs that do not look like pairs (`senm.data.alignment`) are only named.
+        trust_pairs: whether pairs that do not look like pairs (`senm.data.checking.alignment`) are only named.
 
     Raises:
         DataError: as `find_pairs`; a truncated image, an image twice, sides equal or swapped, too few images.

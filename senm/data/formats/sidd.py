@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from senm.data.checks import check_apart
+from senm.data.checking.sides import check_apart
 from senm.data.formats.archives import extract, origin
 from senm.data.formats.sidd_blocks import OFFICIAL as BLOCKS
 from senm.data.formats.sidd_blocks import BlockShape

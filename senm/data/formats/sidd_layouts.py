@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from senm.data.checks import check_sides
+from senm.data.checking.sides import check_sides
 from senm.data.formats.matfiles import container, keys
 from senm.data.formats.sidd_blocks import (
     OFFICIAL,

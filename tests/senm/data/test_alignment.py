@@ -14,7 +14,7 @@ import senm
 from benchmarks.run import main as benchmark
 from senm.__main__ import main
 from senm.config import PRESETS
-from senm.data.alignment import check_pairs, doubts
+from senm.data.checking.alignment import check_pairs, doubts
 from senm.data.embedded import PHOTOGRAPHS, load
 from senm.data.formats.folder import prepare
 from senm.data.images import write_png

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from senm.data.checks import roughness, sides_in_doubt
+from senm.data.checking.sides import roughness, sides_in_doubt
 from senm.data.pool import Pairs
 from senm.support.errors import DataError
 
