@@ -37,6 +37,7 @@ NOT_RUN = {
     r"benchmarks\.run denoise": "time; tests/baselines/test_own_images.py runs every system",
     r"benchmarks\.run plan": "tests/benchmarks/cli plans, also all at paper scale without data",
     r"benchmarks\.run (store|throughput|gpu-day)|benchmarks\.run$": "tests/benchmarks/cli, or a name to fill in",
+    r"benchmarks\.profiling\.study": "time; tests/benchmarks/profiling/test_study.py runs what it is made of",
     r"benchmarks\.profiling\.data_speed": "time; a measurement",
     r"benchmarks\.run slurm": "tests/benchmarks/cluster/test_slurm.py prints jobs and runs them with a scripted Slurm",
     r"benchmarks\.run weights": "downloads; tests/baselines/published/test_contents.py runs it on made-up ones",
