@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from senm.data.checking.alignment import check_pairs
+from senm.data.checking.sides import digest
 from senm.data.formats.splits import MEANING, check_split, paper_counts, split
 from senm.data.images import EXTENSIONS, image_size, list_images, read_rgb
 from senm.data.jobs import Job, run
@@ -208,11 +209,12 @@ def prepare(root: Path | str, out: Path | str, scale: str = "short", *, noisy_su
     progress = progress or NullProgress()
     pairs = find_pairs(root, noisy_suffix, clean_suffix)
     hashes = {path: file_sha256(path) for pair in pairs for path in (pair.noisy, pair.clean)}
+    small = sum(path.stat().st_size for path in hashes) < ONE_PROCESS
     pairs = _scenes(pairs, hashes, scenes or {})
+    pairs = _copies(pairs) if small else pairs
     wanted = cutting or SCALES[scale]
     wanted = replace(wanted, crop=min(wanted.crop, min(min(pair.size) for pair in pairs)))
     parts = _choose(pairs, wanted, seed)
-    small = sum(path.stat().st_size for path in hashes) < ONE_PROCESS
     _check_content(pairs if small else parts["train"][:LOOKED_AT], trust_pairs, progress)
     cuts = {p.name: _places(p, wanted.crop, wanted.validation_crops if name == "validation" else wanted.crops, seed)
             for name, part in parts.items() for p in part}
@@ -256,6 +258,16 @@ def _scenes(pairs: list[FilePair], hashes: dict[Path, str], known: Mapping[str, 
         same = first.setdefault(hashes[pair.clean], pair.name)
         out.append(replace(pair, scene=known.get(pair.name, same)))
     return out
+
+
+def _copies(pairs: list[FilePair]) -> list[FilePair]:
+    """The pairs with one scene for clean files of equal pixels, written twice: they must not be in both splits."""
+    first: dict[bytes, str] = {}
+    found = []
+    for pair in pairs:
+        pixels = digest(read_rgb(pair.clean))
+        found.append(pair if pixels is None else replace(pair, scene=first.setdefault(pixels, pair.scene)))
+    return found
 
 
 def _choose(pairs: list[FilePair], wanted: Cutting, seed: int) -> dict[str, list[FilePair]]:

@@ -116,6 +116,20 @@ def test_noisy_images_of_one_clean_file_are_one_scene(tmp_path: Path) -> None:
     assert scenes["again"] == scenes["p0"]
 
 
+def test_one_photograph_written_twice_is_one_scene(tmp_path: Path) -> None:
+    """Other bytes, the same pixels, another name: it must not validate what it trained."""
+    from PIL import Image
+
+    root = by_suffix(tmp_path / "photos")
+    with Image.open(root / "p0_mean.png") as image:
+        image.save(root / "copy_mean.bmp")
+        noisy = np.asarray(image).astype(int) + np.random.default_rng(5).integers(-9, 10, (*image.size[::-1], 3))
+    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(root / "copy_real.bmp")
+    data = prepare(root, tmp_path / "out")
+    scenes = {str(i["name"]).rsplit("_", 1)[0]: i["scene"] for s in ("train", "validation") for i in data.items(s)}
+    assert scenes["copy"] == scenes["p0"]
+
+
 def swap(root: Path) -> None:
     for i in range(len(SIZES)):
         a, b, spare = root / f"p{i}_mean.png", root / f"p{i}_real.png", root / "spare"
