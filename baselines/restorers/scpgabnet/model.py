@@ -70,14 +70,14 @@ class SCPGabNet(NetworkRestorer):
             return settings
         short = settings.but(
             network={"width": 16, "generator": 16, "blocks": 3, "discriminator": 16},
-            training={"first_stage": 400, "second_stage": 150, "rounds": 1, "batch": 4, "crop": 32, "lr": 1e-3,
-                      "log_every": 50, "checkpoint_every": 150},
+            training={"plain": 100, "first_stage": 400, "second_stage": 150, "rounds": 1, "batch": 4, "crop": 32,
+                      "lr": 1e-3, "log_every": 50, "checkpoint_every": 150},
         )
         if scale == "short":
             return short
         return short.but(
             network={"width": 8, "generator": 8, "blocks": 1, "discriminator": 8},
-            training={"first_stage": 8, "second_stage": 4, "batch": 2, "log_every": 5,
+            training={"plain": 0, "first_stage": 8, "second_stage": 4, "batch": 2, "log_every": 5,
                       "checkpoint_every": 5},
         )
 

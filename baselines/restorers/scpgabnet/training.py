@@ -39,6 +39,8 @@ class SCPGabNetTraining(Settings):
 
     first_stage: int = Field(800_000, ge=1, description="steps without self-collaboration")
     second_stage: int = Field(800_000, ge=0, description="steps of a round of self-collaboration")
+    plain: int = Field(0, ge=0, description="first steps in which D learns from L1 alone: SSIM takes a colour whose "
+                       "sign is turned for the right one", json_schema_extra={"source": "published code: none"})
     rounds: int = Field(2, ge=0, description="rounds of the second stage", json_schema_extra={"guess": ROUNDS})
     batch: int = Field(12, ge=1)
     crop: int = Field(128, ge=32, multiple_of=16, description="side of a crop in pixels")
@@ -103,6 +105,8 @@ class Collaboration:
         self._judge(False)
         made = images(networks, clean, noisy, self.settings.coupled)
         terms = generator_terms(networks, made, clean) | denoiser_terms(made, clean)
+        if number < self.settings.plain:
+            terms["loss_D"] = terms["loss_recon"]
         self._update("DG", terms["loss_G"] + terms["loss_D"], number)
         self._judge(True)
         terms |= discriminator_terms(networks, made, noisy)

@@ -89,6 +89,15 @@ def test_log_ssim_is_zero_for_equal_images_and_nan_where_ssim_is_negative() -> N
     assert torch.isnan(log_ssim(x, 1 - x))
 
 
+def test_ssim_cannot_tell_a_colour_from_its_negative_so_that_short_begins_without_it() -> None:
+    """Both means and the covariance turn their sign, and their product does not: a trap for a new network."""
+    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    turned = image * torch.tensor([-1.0, 1.0, -1.0])[:, None, None]
+    assert float(log_ssim(turned, image)) == pytest.approx(0, abs=0.01)
+    assert SCPGabNet.default_settings("short").training.plain > 0
+    assert SCPGabNet.default_settings("paper").training.plain == 0
+
+
 def test_saved_and_loaded_restores_the_same_in_any_order(tmp_path: Path) -> None:
     model = fit(tmp_path / "work", tiny())
     model.save(tmp_path / "saved")
@@ -128,7 +137,8 @@ def test_each_round_starts_from_a_copy_of_the_denoiser() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"coupled": False}, {"turned": 0.0}, {"rounds": 0, "first_stage": 3}, {"high_pass": "gaussian"}],
+    "change",
+    [{"coupled": False}, {"turned": 0.0}, {"rounds": 0, "first_stage": 3}, {"high_pass": "gaussian"}, {"plain": 1}],
     ids=str,
 )
 def test_every_switch_changes_the_result(change: dict[str, Any], tmp_path: Path) -> None:
