@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import baselines
 from baselines.published.weights import RELEASES, Release, open_release
 from baselines.published.weights import Found as Named
+from senm.support.contents import sha256_of
 from senm.support.errors import DataError, SenmError
 
 ENDINGS = (".pth", ".pt", ".ckpt", ".npz", ".safetensors", ".tar", "")
@@ -65,8 +65,7 @@ def tell(folder: Path) -> Iterator[Told]:
 
 def tell_file(path: Path) -> Told:
     """What one file is. Nothing in it is run: layouts are compared by names and shapes of tensors."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    (digest,) = sha256_of([path])
     known = tuple(each for each in RELEASES if each.sha256 and digest.startswith(each.sha256))
     systems = tuple(name for name, read in _readers() if _reads(read, path))
     if known:

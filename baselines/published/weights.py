@@ -244,16 +244,19 @@ def _authors(path: Path, paired: bool, device: str) -> Any:
 
 def _check(each: Release, named: list[Path], others: list[Path]) -> Found:
     """A release among the files of its name and, where its hash is known, among files of any name."""
-    for path, digest in zip(found := [*named, *others], sha256_of(found), strict=True) if each.sha256 else ():
-        if digest.startswith(each.sha256):
-            return Found(each, path, digest)
-    digests = dict(zip(named, sha256_of(named), strict=True))
-    if len(set(digests.values())) > 1:
-        both = " and ".join(str(path) for path in named[:2])
-        return Found(each, named[0], digests[named[0]], f"{both} differ and have one name: leave the right one in DIR")
-    if named and not each.sha256:
-        return Found(each, named[0], digests[named[0]])
-    if not named or any(other.file == each.file and other.name != each.name for other in RELEASES):
+    files = [*named, *others]
+    digests = dict(zip(files, sha256_of(files), strict=True))
+    right = [path for path in files if each.sha256 and digests[path].startswith(each.sha256)]
+    if right:
+        return Found(each, right[0], digests[right[0]])
+    if not named:
         return Found(each)
-    digest = digests[named[0]]
-    return Found(each, named[0], digest, f"sha256 {digest} instead of {each.sha256}")
+    problem = ""
+    if len({digests[path] for path in named}) > 1:
+        both = " and ".join(str(path) for path in named[:2])
+        problem = f"{both} differ and have one name: leave the right one in DIR"
+    elif each.sha256 and any(other.file == each.file and other.name != each.name for other in RELEASES):
+        return Found(each)
+    elif each.sha256:
+        problem = f"sha256 {digests[named[0]]} instead of {each.sha256}"
+    return Found(each, named[0], digests[named[0]], problem)

@@ -18,7 +18,6 @@ from senm.support.errors import UsageError
 
 TIME = re.compile(r"(\d+-)?\d{1,3}(:\d{2}){0,2}")
 NAME = re.compile(r"[\w.,@+-]*")
-FLAGS = {"plugins": "--plugin", "trust_pairs": "--trust-pairs"}
 NOT_PASSED = ("on", "workers", "container", "gpus", "json", "device")
 
 
@@ -75,7 +74,7 @@ def words(options: Options) -> list[str]:
         name, value = field.name, getattr(options, field.name)
         if name in NOT_PASSED or value == (() if name == "seeds" else getattr(plain, name)):
             continue
-        flag = FLAGS.get(name, f"--{name}")
+        flag = "--plugin" if name == "plugins" else "--" + name.replace("_", "-")
         if name == "deterministic":
             found.append(flag if value else "--no-deterministic")
         elif value is True:

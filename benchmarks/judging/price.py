@@ -30,17 +30,18 @@ def prices(plan: TablePlan, store: Store) -> tuple[Price, ...]:
 
 
 def price_of(planned: RowPlan, store: Store) -> Price | None:
-    """Hours, millions of parameters and megapixels a second of one replicate; None where none of them is known."""
+    """Hours, parameters and megapixels a second of one replicate; None where none of them is known."""
     noise, restorer = planned.fit, planned.network
     speed, where = _speed(planned, store)
-    hours = {"training": _hours(noise, store), "restorer": _hours(restorer, store)}
+    of_noise, of_restorer = _about(noise, store), _about(restorer, store)
+    hours = [_hours(about) for about in (of_noise, of_restorer)]
     parameters = _parameters(noise if noise is not None else restorer, store)
-    if not any((*hours.values(), parameters, speed)):
+    if not any((*hours, parameters, speed)):
         return None
-    processor = next((name for name in (_processor(noise, store), _processor(restorer, store), where) if name), "")
     return Price(
-        row=planned.row.id, training_hours=hours["training"], restorer_hours=hours["restorer"],
-        parameters=parameters, megapixels_per_second=speed, trained_on=processor, sampled_on=where,
+        row=planned.row.id, training_hours=hours[0], restorer_hours=hours[1], parameters=parameters,
+        megapixels_per_second=speed, trained_on=_processor(of_noise) or _processor(of_restorer) or where,
+        sampled_on=where,
     )
 
 
@@ -64,13 +65,13 @@ def _whole(about: dict[str, Any]) -> float | None:
     return float(about["seconds"]) if about.get("cost") and "seconds" in about else None
 
 
-def _hours(step: Step | None, store: Store) -> float | None:
-    seconds = _whole(_about(step, store))
+def _hours(about: dict[str, Any]) -> float | None:
+    seconds = _whole(about)
     return None if seconds is None else seconds / 3600
 
 
-def _processor(step: Step | None, store: Store) -> str:
-    machine = _about(step, store).get("machine", {})
+def _processor(about: dict[str, Any]) -> str:
+    machine = about.get("machine", {})
     name = str(machine.get("gpu") or machine.get("processor") or "")
     threads = f", {machine['threads']} threads" if "threads" in machine and not machine.get("gpu") else ""
     return name + threads if name else ""
@@ -99,9 +100,10 @@ def _speed(planned: RowPlan, store: Store) -> tuple[float | None, str]:
     kind = "noise" if "noise" in planned.evaluations else "restoration"
     measured = planned.evaluations.get(kind)
     step = measured.inputs.get("images") if measured is not None else None
-    seconds, folder = _whole(_about(step, store)), store.get(step) if step is not None else None
+    about, folder = _about(step, store), store.get(step) if step is not None else None
+    seconds = _whole(about)
     if not seconds or folder is None:
         return None, ""
     images = read_images(folder)
     pixels = sum(height * width for height, width in (images.size(i) for i in range(len(images))))
-    return pixels / 1e6 / seconds, _processor(step, store)
+    return pixels / 1e6 / seconds, _processor(about)

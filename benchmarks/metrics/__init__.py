@@ -140,8 +140,8 @@ def get(name: str) -> Metric:
     Raises:
         UsageError: no metric has this name; the nearest one is suggested.
     """
-    if draws_of(name):
-        return akld_of(draws_of(name))
+    if draws := draws_of(name):
+        return akld_of(draws)
     if name not in METRICS:
         raise unknown("metric", name, METRICS)
     return METRICS[name]
@@ -219,7 +219,7 @@ _ALL: tuple[Metric, ...] = (
         "kld_noise_256", "distribution", "KL(real || generated) of residuals, 256 bins over [-1, 1], empty ones skipped"
     ),
     _residual("ks", "distribution", "Kolmogorov-Smirnov statistic of residuals: largest distance of the distributions"),
-    replace(_residual("akld", "distribution", AKLD.format("one generated draw")), name="akld[draws=1]"),
+    replace(_residual("akld", "distribution", AKLD.format("one generated draw")), name=AKLD_ONE),
     _residual(
         "noise_correlation_error",
         "residual",

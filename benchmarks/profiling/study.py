@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,8 +99,7 @@ def validation(images: int | None) -> Pairs:
     from benchmarks.data import datasets
     from benchmarks.store.store import Store
 
-    store = Store(STORE if STORE.is_dir() else Path(tempfile.mkdtemp()))
-    data = datasets.load(datasets.parse("embedded"), "short", "noise", store, NullProgress())
+    data = datasets.load(datasets.parse("embedded"), "short", "noise", Store(STORE), NullProgress())
     assert data.prepared is not None
     pairs = data.prepared.pairs("validation")
     return pairs if images is None else pairs.subset(range(images))

@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.core.record import Cell, Column, Row, TableResult
 from benchmarks.core.statistics import ENOUGH
 from benchmarks.report.notes import UNCOMPARED, Notes
+from benchmarks.report.parts.profiles import ProfileTable
 from benchmarks.report.terminal import printed_as
 from benchmarks.report.text import best
 
@@ -71,16 +72,6 @@ class FullCell:
 
 
 @dataclass(frozen=True)
-class MoreColumns:
-    """The columns for which the table has no room, as plain text under the table's own heads."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    bars: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
 class TableView:
     """A table ready for the template. `groups` are (label, number of columns, beside the paper) spans of the header,
     `heads` the footnote marks of the columns, `widths` the characters of their longest numbers.
@@ -90,7 +81,7 @@ class TableView:
     title: str
     groups: tuple[tuple[str, int, bool], ...]
     columns: tuple[Column, ...]
-    more: MoreColumns | None
+    more: ProfileTable | None
     heads: dict[str, tuple[str, ...]]
     widths: dict[str, int]
     rows: tuple[RowView, ...]
@@ -146,6 +137,11 @@ def number(value: float | None, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "not finite"
 
 
+def ours(cell: Cell, digits: int) -> str:
+    """Our number of a cell with its spread, as one text."""
+    return number(cell.mean, digits) + ("" if cell.spread is None else f" ±{number(cell.spread, digits)}")
+
+
 def title(name: str) -> str:
     """The name of a table as a reader writes it.
 
@@ -190,7 +186,8 @@ def table_view(result: TableResult) -> TableView:
     )
 
 
-def _more(result: TableResult, columns: list[Column]) -> MoreColumns | None:
+def _more(result: TableResult, columns: list[Column]) -> ProfileTable | None:
+    """The columns for which the table has no room."""
     if not columns:
         return None
     arrows = {"lower": "↓", "higher": "↑"}
@@ -198,14 +195,11 @@ def _more(result: TableResult, columns: list[Column]) -> MoreColumns | None:
 
     def text(row: Row, column: Column) -> str:
         cell = result.cell(row.id, column.id)
-        if cell is None or cell.mean is None:
-            return "–"
-        spread = "" if cell.spread is None else f" ±{number(cell.spread, column.digits)}"
-        return number(cell.mean, column.digits) + spread
+        return ours(cell, column.digits) if cell is not None and cell.mean is not None else "–"
 
     measured = [row for row in result.rows if row.filled not in ("quoted", "none")]
     lines = tuple((row.label, row.paired, *(text(row, column) for column in columns)) for row in measured)
-    return MoreColumns("more measures that the paper does not print", ("System", "Pairs", *heads), lines)
+    return ProfileTable("more measures that the paper does not print", ("System", "Pairs", *heads), lines)
 
 
 def _part(row: Row) -> str:

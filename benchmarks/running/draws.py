@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.core.record import EvaluationRecord, Measurement
-from benchmarks.running.measure import RECORD, reference
+from benchmarks.core.record import Measurement
+from benchmarks.running.measure import reference, write_record
 from benchmarks.running.steps import Bench, noise_source
 from senm.support import seeding
 
@@ -44,14 +44,4 @@ def measure(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) 
         images=len(values),
         per_image=dict(zip(real.names, values, strict=True)),
     )
-    record = EvaluationRecord(
-        kind=step.params["kind"],
-        system=step.label,
-        description={"params": step.params, "missing": {}},
-        data=step.params["data"],
-        scale=str(step.params.get("scale", "")),
-        seed=step.seed,
-        measurements=(measurement,),
-        provenance=environment.provenance(bench.device, clock, command=""),
-    )
-    (folder / RECORD).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_record(step, folder, [measurement], environment.provenance(bench.device, clock, command=""))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.core.means import finite_mean
-from benchmarks.core.record import EvaluationRecord, Measurement
+from benchmarks.core.record import EvaluationRecord, Measurement, Provenance
 from benchmarks.running.health import training_health
 from benchmarks.running.steps import Bench, first, high, read_images
 from senm.support.errors import DataError
@@ -43,16 +43,29 @@ def evaluate(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench)
             except Unavailable as error:
                 missing[name] = str(error).replace(str(Path.home()), "~")
             task.advance(metric=name)
+    write_record(step, folder, measurements, environment.provenance(bench.device, clock, command=""), missing,
+                 {**_health(images), **_of_training(inputs)})
+
+
+def write_record(
+    step: Step,
+    folder: Path,
+    measurements: Sequence[Measurement],
+    provenance: Provenance,
+    missing: Mapping[str, str] | None = None,
+    health: Mapping[str, Any] | None = None,
+) -> None:
+    """Write what a step measured as `record.json`; `missing` says of metrics why they could not be measured."""
     record = EvaluationRecord(
         kind=step.params["kind"],
         system=step.label,
-        description={"params": step.params, "missing": missing},
+        description={"params": step.params, "missing": dict(missing or {})},
         data=step.params["data"],
         scale=str(step.params.get("scale", "")),
         seed=step.seed,
         measurements=tuple(measurements),
-        health={**_health(images), **_of_training(inputs)},
-        provenance=environment.provenance(bench.device, clock, command=""),
+        health=dict(health or {}),
+        provenance=provenance,
     )
     (folder / RECORD).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 

@@ -16,7 +16,7 @@ from baselines.fitting.loop import identity, run_loop
 from baselines.noise.neca_w.networks import Generator
 from baselines.noise.neca_w.training import Adversarial, NeCANetwork, NeCATraining, TileCrops
 from baselines.noise.phones import phone_of, phones_of
-from senm.checkpoint import UNREADABLE, read_state_dict
+from senm.checkpoint import read_state_dict
 from senm.config import Settings
 from senm.data.digest import content
 from senm.data.mapped import mapped_pairs
@@ -208,19 +208,14 @@ def build(settings: NeCASettings) -> Generator:
 
 
 def published(file: Path) -> dict[str, Tensor]:
-    """The state dict of a published file, which wraps it under "model_state_dict".
+    """The state dict of a published file.
 
     Raises:
         CheckpointError: the file is missing, broken or holds more than tensors.
     """
     if not file.is_file():
         raise CheckpointError(f"no checkpoint at {file}", "checkpoint_E.pth, checkpoint_G1.pth and checkpoint_G2.pth")
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except UNREADABLE:
-        return read_state_dict(file)
-    wrapped = isinstance(content, Mapping) and "model_state_dict" in content
-    return read_state_dict(content["model_state_dict"]) if wrapped else read_state_dict(file)
+    return read_state_dict(file)
 
 
 def by_camera(pairs: Pairs, split: bool) -> dict[str, Pairs]:

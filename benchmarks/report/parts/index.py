@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.core.record import TableResult, read
 from benchmarks.report.html import TEMPLATES, environment
-from benchmarks.report.view import number, title
+from benchmarks.report.view import ours, title
 from senm.support.errors import DataError
 from senm.support.files import write_text
 
@@ -82,8 +82,7 @@ def _text(result: TableResult, row: str, column: str, digits: int) -> str:
     cell = result.cell(row, column)
     if cell is None or cell.state != "measured":
         return ""
-    spread = "" if cell.spread is None else f" ±{number(cell.spread, digits)}"
-    return number(cell.mean, digits) + spread
+    return ours(cell, digits)
 
 
 def write_index(folder: Path) -> Path | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.core.record import Column, Price, TableResult
 from benchmarks.core.units import counted
+from benchmarks.report.parts.profiles import ProfileTable
 from benchmarks.report.plots import Plot, Series, colour, plot, series
 from benchmarks.report.view import number
 
@@ -20,16 +21,13 @@ HEADS = ("System", "Pairs", "Parameters", "Training, hours", "Restorer, hours", 
 
 @dataclass(frozen=True)
 class PriceView:
-    """A table as the template's `profile_table` takes it, plots with their legend, and the machine that sampled."""
+    """The prices of a table as text, plots with their legend, and the machine that sampled."""
 
     table: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    grid: ProfileTable
     plots: tuple[Plot, ...]
     series: tuple[Series, ...]
     sampled_on: str
-    bars: tuple[float, ...] = ()
     left_out: tuple[str, ...] = ()
 
     @property
@@ -48,9 +46,11 @@ def price_view(result: TableResult) -> PriceView | None:
     named = series([_name(result, index) for index in range(1, len(result.prices) + 1)])
     return PriceView(
         table=result.table,
-        title=f"one replicate of each row; megapixels a second are those of {made} here",
-        columns=HEADS,
-        rows=tuple(_line(price, rows[price.row].label, rows[price.row].paired) for price in result.prices),
+        grid=ProfileTable(
+            f"one replicate of each row; megapixels a second are those of {made} here",
+            HEADS,
+            tuple(_line(price, rows[price.row].label, rows[price.row].paired) for price in result.prices),
+        ),
         plots=tuple(_plots(result)),
         series=named,
         sampled_on=", ".join(machines),

@@ -31,7 +31,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class ProfileTable:
-    """Column names and rows of text; `bars` are shares in percent of the largest one, or empty."""
+    """A plain table: column names and rows of text; `bars` are shares in percent of the largest one, or empty."""
 
     title: str
     columns: tuple[str, ...]

@@ -78,8 +78,8 @@ def test_the_page_shows_prices_and_what_is_not_known() -> None:
     other = Price(row="senm-10", training_hours=2.0, megapixels_per_second=0.25)
     view = price_view(made.model_copy(update={"prices": (known, other)}))
     assert view is not None and price_view(made) is None
-    assert view.rows[0] == ("C2N", "0", "12,345", "0.500", "0.250", "1.500", "Example, 1 thread")
-    assert view.rows[1] == ("SeNM-VAE", "10", "–", "2.000", "–", "0.250", "")
+    assert view.grid.rows[0] == ("C2N", "0", "12,345", "0.500", "0.250", "1.500", "Example, 1 thread")
+    assert view.grid.rows[1] == ("SeNM-VAE", "10", "–", "2.000", "–", "0.250", "")
     assert view.sampled_on == "Example, 2 threads"
     assert len(view.plots) == 2
     (title,) = (line for line in view.plots[0].svg.split("<title>") if line.startswith("C2N 0: 0.5 hours of training"))
