@@ -43,6 +43,7 @@ REGISTRY: dict[str, str] = {
     "maxim": "baselines.restorers.maxim.model:Maxim",
     "restormer": "baselines.restorers.restormer.model:Restormer",
     "danet-denoiser": "baselines.noise.danet.model:DANetDenoiser",
+    "rrdb-psnr": "baselines.super_resolution.esrgan.model:PSNRStart",
     "esrgan": "baselines.super_resolution.esrgan.model:ESRGAN",
     "fssr": "baselines.super_resolution.fssr.model:FSSR",
     "impressionism": "baselines.super_resolution.impressionism.model:Impressionism",

@@ -72,22 +72,7 @@ def read_state_dict(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]
     Raises:
         CheckpointError: missing or broken file, or one that holds more than tensors.
     """
-    if isinstance(source, Mapping):
-        state: Any = dict(source)
-    else:
-        path = Path(source)
-        if not path.is_file():
-            raise CheckpointError(f"no checkpoint at {path}", "a .safetensors, .pth or .pt file")
-        try:
-            if path.suffix == ".safetensors":
-                state = load_file(path)
-            else:
-                with torch.serialization.safe_globals(NUMBERS):
-                    state = torch.load(path, map_location="cpu", weights_only=True)
-        except UNREADABLE as error:
-            reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-            raise CheckpointError(f"{path} cannot be read ({reason})", "a file of tensors only, not truncated",
-                                  "download it again, or export its state dict as safetensors") from None
+    state: Any = dict(source) if isinstance(source, Mapping) else read_tensors(source)
     for wrapper in ("model_weight", "model_state_dict", "denoiser", "state_dict", "params", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
@@ -98,6 +83,26 @@ def read_state_dict(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]
             raise CheckpointError(f"layer {name!r} of the checkpoint {why}", "finite numbers, whole in the file",
                                   "download it again, or train it again")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def read_tensors(source: str | Path) -> Any:
+    """What a safetensors file or a pickle holds, as it is nested there; pickles are read with weights_only.
+
+    Raises:
+        CheckpointError: missing or broken file, or one that holds more than tensors, numbers and containers.
+    """
+    path = Path(source)
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}", "a .safetensors, .pth or .pt file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with torch.serialization.safe_globals(NUMBERS):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} cannot be read ({reason})", "a file of tensors only, not truncated",
+                              "download it again, or export its state dict as safetensors") from None
 
 
 def unfit(name: Any, tensor: Tensor) -> str:

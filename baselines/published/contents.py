@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from baselines.published.weights import Found as Named
 from senm.support.contents import sha256_of
 from senm.support.errors import DataError, SenmError
 
-ENDINGS = (".pth", ".pt", ".ckpt", ".npz", ".safetensors", ".tar", "")
+ENDINGS = (".pth", ".pt", ".ckpt", ".npz", ".safetensors", ".tar", ".bin", "")
 SAME_LAYOUT = frozenset({"nafnet-finetune", "esrgan-fssr", "esrgan-dasr", "deflow-ntire20"})
 """Systems whose published network has the layout of another one of the registry."""
 
@@ -86,7 +87,9 @@ def _readers() -> Iterator[tuple[str, Callable[[Path], Any]]]:
 
 def _reads(read: Callable[[Path], Any], path: Path) -> bool:
     try:
-        read(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a library's, once for each network that is tried
+            read(path)
     except SenmError:
         return False
     return True

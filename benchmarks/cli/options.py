@@ -17,7 +17,7 @@ DataSets = Annotated[
     typer.Option(
         "--data",
         help="embedded, folder:PATH[,A,B] (A and B end the names of noisy and clean images), sidd:PATH, polyu:PATH, "
-        "cc:PATH, aim19:PATH, ntire20:PATH; dnd:PATH for submit dnd.",
+        "cc:PATH; tables 4, 5: aim19:PATH, ntire20:PATH, unpaired:LOW,HIGH; dnd:PATH for submit dnd.",
     ),
 ]
 Out = Annotated[Path, typer.Option(show_default="results/runs", help="Folder for results.")]

@@ -16,7 +16,7 @@ from benchmarks.core.step import unique
 from benchmarks.data import datasets
 from benchmarks.planning.extra_rows import slug
 from benchmarks.planning.plan import Plan, Planner, RowPlan, TablePlan
-from benchmarks.tables import NAMES, RowSpec, TableSpec, table, with_draws
+from benchmarks.tables import NAMES, RowSpec, TableSpec, table, with_draws, without_reference
 from senm.support.errors import UsageError, unknown
 from senm.support.files import write_bytes, write_text
 
@@ -142,7 +142,7 @@ def prepare(names: Iterable[str], options: Options, progress: Progress, run: boo
             )
         planner = Planner(loaded[place], size, fd, released, weights, starts)
         wanted = options.seeds or (REPLICATES if released else REPLICATES[:1])
-        planned = planner.table(spec, rows[spec.id], wanted)
+        planned = planner.table(spec if loaded[place].judged else without_reference(spec), rows[spec.id], wanted)
         if not options.seeds:
             planned = ready_replicates(planned)
         plans.append(planned if options.train or options.rows or options.retrain else answers_first(planned, store))
@@ -195,7 +195,10 @@ def _weights(options: Options, progress: Progress) -> tuple[dict[tuple[str, str]
     for each in found:
         progress.say(each.sentence)
     usable = [each for each in found if each.usable]
-    rows = {place: each for each in usable for place in each.release.rows}
+    rows: dict[tuple[str, str], Found] = {}
+    for each in usable:
+        for place in each.release.rows:
+            rows.setdefault(place, each)
     return rows, {system: each for each in usable for system in each.release.starts}
 
 

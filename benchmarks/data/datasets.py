@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from senm.data.prepared import PreparedData
     from senm.support.progress import Progress
 
-KINDS = ("embedded", "folder", "sidd", "aim19", "ntire20", "polyu", "cc", "dnd")
+KINDS = ("embedded", "folder", "unpaired", "sidd", "aim19", "ntire20", "polyu", "cc", "dnd")
 MODULES = {
     "embedded": "senm.data.embedded",
     "folder": "senm.data.formats.folder",
+    "unpaired": "senm.data.formats.unpaired",
     "sidd": "senm.data.formats.sidd",
     "aim19": "senm.data.formats.rwsr",
     "ntire20": "senm.data.formats.rwsr",
@@ -30,7 +31,8 @@ MODULES = {
     "cc": "senm.data.formats.open_pairs",
     "dnd": "senm.data.formats.dnd",
 }
-SUPER_RESOLUTION = ("aim19", "ntire20")
+CHALLENGES = ("aim19", "ntire20")
+SUPER_RESOLUTION = (*CHALLENGES, "unpaired")
 ROLES = ("paired", "source", "target", "train", "validation", "benchmark")
 # What a whole data set holds, for plans made before it is prepared: 300 crops of 320 pairs; the challenges' counts.
 OFFICIAL_COUNTS: dict[str, dict[str, int]] = {
@@ -42,11 +44,12 @@ OFFICIAL_COUNTS: dict[str, dict[str, int]] = {
 
 @dataclass(frozen=True)
 class Spec:
-    """A parsed `--data` option: its kind, its folder, and the suffixes of a folder of pairs."""
+    """A parsed `--data` option: its kind, its folder, and of a folder of pairs the suffixes or the other folder."""
 
     kind: str
     path: Path | None = None
     suffixes: tuple[str, ...] = ()
+    partners: Path | None = None
 
     @property
     def text(self) -> str:
@@ -77,13 +80,18 @@ class Data:
         return self.prepared.manifest.origin if self.prepared is not None else self.foreseen
 
     @property
+    def judged(self) -> bool:
+        """Whether the validation images have clean partners; without, only no-reference scores can be measured."""
+        return self.prepared.has("validation", "clean") if self.prepared is not None else "unpaired" not in self.name
+
+    @property
     def enlarges(self) -> bool:
         """Whether the clean images are larger than the noisy ones (super-resolution)."""
         return self.name in SUPER_RESOLUTION or self.name.endswith("-x4")
 
 
 def parse(text: str) -> Spec:
-    """The data set that an option names: ``embedded`` or ``KIND:PATH[,noisy-suffix,clean-suffix]``.
+    """The data set that an option names: ``embedded``, ``KIND:PATH[,noisy-suffix,clean-suffix]`` or ``KIND:DIR,DIR``.
 
     Raises:
         UsageError: unknown kind, a path that is missing, or suffixes where none belong.
@@ -100,9 +108,12 @@ def parse(text: str) -> Spec:
         return Spec(kind)
     if not path:
         raise UsageError(f"--data {text!r} names no folder", f"--data {kind}:PATH")
-    if suffixes and (kind != "folder" or len(suffixes) != 2):
-        raise UsageError(f"--data {text!r} has {len(suffixes)} suffixes", "folder:PATH,noisy-suffix,clean-suffix")
-    return Spec(kind, Path(path), suffixes)
+    if kind == "unpaired" and len(suffixes) != 1:
+        raise UsageError(f"--data {text!r} does not name two folders that exist", "unpaired:LOW-DIR,HIGH-DIR",
+                         "low-quality photographs first, good ones second")
+    if suffixes and kind not in ("folder", "unpaired"):
+        raise UsageError(f"--data {text!r} has {len(suffixes)} suffixes", f"{kind}:PATH, or folder:PATH with suffixes")
+    return Spec(kind, Path(path), (), Path(suffixes[0])) if len(suffixes) == 1 else Spec(kind, Path(path), suffixes)
 
 
 def fits(spec: Spec, task: str) -> bool:
@@ -118,8 +129,10 @@ def prepare_step(spec: Spec, scale: str) -> Step:
     Where the preparation cuts by scale, the scale is in the key; the challenges' sets are cut down at smoke scale only.
     """
     params: dict[str, Any] = {"data": spec.kind, "suffixes": list(spec.suffixes), "files": listing(spec.path)}
+    if spec.partners is not None:
+        params["partners"] = listing(spec.partners)
     if "scale" in inspect.signature(_function(spec.kind)).parameters:
-        whole = spec.kind in SUPER_RESOLUTION and scale != "smoke"
+        whole = spec.kind in CHALLENGES and scale != "smoke"
         params["scale"] = "paper" if whole else scale
     return Step("prepare", f"prepare {spec.kind}", params, sources=(MODULES[spec.kind],))
 
@@ -243,7 +256,7 @@ def _call(spec: Spec, scale: str, out: Path, progress: Progress, trust_pairs: bo
         raise DataError(f"the data folder {spec.path} does not exist", "a folder of images")
     function = _function(spec.kind)
     given: dict[str, Any] = {"out": out, "progress": progress, "scale": scale, "kind": spec.kind, "root": spec.path,
-                             "trust_pairs": trust_pairs}
+                             "trust_pairs": trust_pairs, "partners": spec.partners}
     if spec.suffixes:
         given["noisy_suffix"], given["clean_suffix"] = spec.suffixes
     known = inspect.signature(function).parameters

@@ -9,6 +9,7 @@ import importlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from benchmarks.metrics.weights import PUBLISHED, Unavailable
@@ -19,6 +20,12 @@ __all__ = ["METRICS", "Metric", "Unavailable", "get"]
 IMAGE_NDIM = 3
 AKLD = "KL of locally estimated zero-mean Gaussians of residuals, {}"
 AKLD_ONE = "akld[draws=1]"
+ARGUMENTS = {
+    "pairwise": ("reference", "restored"),
+    "distribution": ("generated", "real", "clean"),
+    "no-reference": ("restored",),
+}
+INSTALL = "pip install -e '.[no-reference]'"
 DRAWS = re.compile(r"akld\[draws=([1-9]\d*)\]")
 
 
@@ -27,8 +34,8 @@ class Metric:
     """One metric in one convention.
 
     Pairwise metrics are called as ``metric(reference, restored)``, distribution metrics as
-    ``metric(generated=..., real=..., clean=...)``; an argument is one uint8 (H, W, 3) RGB image or a sequence of them,
-    paired by index.
+    ``metric(generated=..., real=..., clean=...)``, no-reference metrics as ``metric(restored)``; an argument
+    is one uint8 (H, W, 3) RGB image or a sequence of them, paired by index.
 
     Attributes:
         name: the key in `METRICS`.
@@ -40,12 +47,13 @@ class Metric:
         per_image: False where the number belongs to the whole set and no image has one of its own.
         uses_clean: whether the clean images enter.
         weights: published networks it needs.
+        package: a package that it needs and that a plain installation leaves out.
         diagnostic: kept to recognise a mistaken convention in somebody's number; not for tables.
         exact: defined on restored images that were not rounded to 8 bit.
     """
 
     name: str
-    kind: Literal["pairwise", "distribution"]
+    kind: Literal["pairwise", "distribution", "no-reference"]
     better: Literal["lower", "higher"]
     digits: int
     convention: str
@@ -53,6 +61,7 @@ class Metric:
     per_image: bool = True
     uses_clean: bool = False
     weights: tuple[str, ...] = ()
+    package: str = ""
     diagnostic: bool = False
     exact: bool = False
 
@@ -85,6 +94,8 @@ class Metric:
     def missing(self, folder: str | None = None) -> str:
         """What this machine lacks for the metric and how to get it, or an empty string. Reads no file's content."""
         absent = [PUBLISHED[name].lacking() for name in self.weights if PUBLISHED[name].where(folder) is None]
+        if self.package and find_spec(self.package) is None:
+            absent.append(Unavailable(f"{self.name} needs a package", self.package, INSTALL))
         return "; ".join(str(error) for error in absent)
 
     def _function(self) -> Callable[..., float]:
@@ -93,10 +104,10 @@ class Metric:
         return result
 
     def _inputs(self, *args: Any, **kwargs: Any) -> tuple[list[Sequence[Any]], dict[str, Any]]:
-        names = ("reference", "restored") if self.kind == "pairwise" else ("generated", "real", "clean")
+        names = ARGUMENTS[self.kind]
         given = dict(zip(names, args, strict=False)) | kwargs
         options = {key: value for key, value in given.items() if key not in names}
-        wanted = names if self.uses_clean or self.kind == "pairwise" else names[:2]
+        wanted = names if self.uses_clean else names[:2]
         absent = [name for name in wanted if given.get(name) is None]
         if absent:
             raise DataError(f"{self.name} was called without {' and '.join(absent)}", "images for " + ", ".join(wanted))
@@ -206,6 +217,23 @@ _ALL: tuple[Metric, ...] = (
         "LPIPS v0.1, AlexNet, linear heads, RGB in [-1, 1], no border",
         "lpips:lpips_alex",
         weights=("alexnet",),
+    ),
+    Metric(
+        "blur_effect_skimage",
+        "no-reference",
+        "lower",
+        3,
+        "scikit-image's blur_effect of one uint8 image, window 11, strongest direction, 0 sharp to 1 blurred",
+        "no_reference:blur_effect_skimage",
+    ),
+    Metric(
+        "piqe_pypiqe",
+        "no-reference",
+        "lower",
+        1,
+        "PIQE of one uint8 image by pypiqe, 0 excellent to 100 bad",
+        "no_reference:piqe_pypiqe",
+        package="pypiqe",
     ),
     _grey("kld_senm_official", "KL(generated || real) of 256-bin grey histograms, nats, mean over images"),
     _grey("kld_senm_pooled", "kld_senm_official with one histogram over all images", per_image=False, diagnostic=True),

@@ -72,8 +72,11 @@ def _of_system(system: str, steps: list[Step], plan: TablePlan) -> list[str]:
     kind = get(system)
     used = [type(kind.default_settings("paper")).model_validate(step.params["settings"]) for step in steps]
     sizes, found = [], []
+    started = all("start" in step.inputs or _stage(step, "psnr") == 0 for step in steps)  # no start is made then
     for path, theirs in paper_settings(system).flat().items():
         ours = [settings.flat()[path] for settings in used]
+        if started and path.startswith("psnr."):
+            continue
         if path.rpartition(".")[2] in BOOKKEEPING or theirs in ours or len({repr(v) for v in ours}) > 1:
             continue
         why = _why(used[0], path)
@@ -85,6 +88,8 @@ def _of_system(system: str, steps: list[Step], plan: TablePlan) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for settings in used:
         for path, why in guesses(settings).items():
+            if started and path.startswith("psnr."):
+                continue
             entry = f"{path} {_word(used[0].flat()[path])}"
             if entry not in reasons.setdefault(why, []):
                 reasons[why].append(entry)
@@ -92,6 +97,11 @@ def _of_system(system: str, steps: list[Step], plan: TablePlan) -> list[str]:
         f"{system}: our choice: {', '.join(paths)} ({why.removeprefix('ours: ')})" for why, paths in reasons.items()
     ]
     return [*([f"{system}: {', '.join(sizes)}"] if sizes else []), *found, *guessed]
+
+
+def _stage(step: Step, name: str) -> int | None:
+    steps: int | None = step.params["settings"].get(name, {}).get("steps")
+    return steps
 
 
 def paper_settings(system: str) -> Any:

@@ -148,7 +148,7 @@ class StepMaker:
         """Train a restorer on real pairs, synthetic pairs, or both."""
         settings = settings_of(spec.system, self.scale.name, spec.changes, self.data.side)
         inputs: dict[str, Step] = {}
-        if spec.pool and noise is not None:
+        if spec.pool and noise is not None and not spec.clean:
             inputs["synthetic"] = self.sample(noise, spec.pool, seed, sampling)
         start = self.start(spec, settings, seed)
         if start is not None:
@@ -159,8 +159,12 @@ class StepMaker:
             seen = {"domains": {"paired": mix.paired, "source": mix.source, "target": mix.target}}
         if spec.guided and noise is not None:
             inputs["guide"] = noise
+        if spec.clean:
+            seen["clean"] = spec.pool
         pairs = limited(Mix(spec.pairs, 0, 0), self.data).paired
         parts = [] if pairs == 0 else [f"{'all' if pairs is None else pairs} pairs"]
+        if spec.clean:
+            parts.append(f"clean {spec.pool} images")
         if spec.unpaired is not None:
             parts.append("images without partners")
         if "synthetic" in inputs and noise is not None:
@@ -223,8 +227,11 @@ class StepMaker:
         from benchmarks.metrics import METRICS
 
         wanted = [self.fd if name == "fid" else name for name in metrics]
-        form = "distribution" if kind == "noise" else "pairwise"
-        chosen = [name for name in dict.fromkeys(wanted) if name in METRICS and METRICS[name].kind == form]
+        noise = kind == "noise"
+        chosen = [
+            name for name in dict.fromkeys(wanted)
+            if name in METRICS and (METRICS[name].kind == "distribution") == noise
+        ]
         modules = {"benchmarks.metrics." + METRICS[name].target.partition(":")[0] for name in chosen}
         absent = [name for name in chosen if METRICS[name].missing()]
         lacking = {"lacking": absent} if absent else {}

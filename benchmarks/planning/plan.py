@@ -88,8 +88,11 @@ class Planner(StepMaker):
         if row.external:
             return self.external(spec, row, seed)
         found = self.weights.get((spec.id, row.id))
+        unfilled: Filled = "quoted" if row.paper else "none"
         if not row.made and found is None:
-            return RowPlan(row, seed, "quoted" if row.paper else "none", reason=f"{row.label} has no training here")
+            return RowPlan(row, seed, unfilled, reason=f"{row.label} has no training here")
+        if found is None and self.lacks_pairs(row):
+            return RowPlan(row, seed, unfilled, reason=f"{row.label} needs pairs, and {self.data.name} has none")
         evaluations: dict[str, Step] = {}
         metrics = [column.metric for column in spec.columns if column.split not in SERVER]
         train = self.fit(row.noise, seed) if row.noise and row.noise.system != "real" else None
@@ -115,6 +118,13 @@ class Planner(StepMaker):
         filled: Filled = "plugin" if row.plugin else "released checkpoint" if ready else "trained"
         filled = "released weights" if found is not None else filled
         return RowPlan(row, seed, filled, evaluations, train)
+
+    def lacks_pairs(self, row: RowSpec) -> bool:
+        """Whether a row trains on pairs, real ones, and the data set has none."""
+        if self.data.counts["paired"] > 0:
+            return False
+        counts = [row.noise.mix.paired if row.noise else 0, row.restorer.pairs if row.restorer else 0]
+        return any(count != 0 for count in counts)
 
     def external(self, spec: TableSpec, row: RowSpec, seed: int) -> RowPlan:
         """Score a folder of images that somebody else made."""

@@ -50,26 +50,24 @@ def picture_strips(strips: Sequence[Strip]) -> tuple[PictureStrip, ...]:
 
 
 def _strip(strip: Strip) -> PictureStrip:
-    crops = {"detail": detail_crop(strip.clean)}
+    crops = {"detail": detail_crop(strip.shown)}
     if strip.kind == "noise":
         crops["flat"] = flat_crop(strip.clean)
-    judged = [label for label in strip.panels if label not in ("clean", "noisy")]
-    if strip.kind == "noise" and "noisy" in strip.panels:
-        judged = ["noisy"]
-    clean = strip.clean.astype(np.int32)
-    factor = amplification([crops["detail"].cut(strip.panels[label].astype(np.int32) - clean) for label in judged])
     lines = [
         Line(f"{name} crop", tuple(_panel(strip, label, box) for label in strip.panels)) for name, box in crops.items()
     ]
-    residuals = [_residual(strip, label, crops["detail"], factor) for label in strip.panels]
-    word = "residual" if strip.kind == "noise" else "error"
-    lines.append(Line(f"{word} of the detail crop, ×{factor}", tuple(residuals)))
-    height, width = strip.clean.shape[:2]
+    factor = 1
+    if strip.judged:
+        factor = _amplification(strip, crops["detail"])
+        residuals = [_residual(strip, label, crops["detail"], factor) for label in strip.panels]
+        word = "residual" if strip.kind == "noise" else "error"
+        lines.append(Line(f"{word} of the detail crop, ×{factor}", tuple(residuals)))
+    height, width = strip.shown.shape[:2]
     return PictureStrip(
         kind=strip.kind,
         image=strip.image,
         title=strip.title,
-        overview=encode(_small(strip.clean), "jpeg"),
+        overview=encode(_small(strip.shown), "jpeg"),
         shape=(width, height),
         frames=tuple(
             (name, 100 * b.left / width, 100 * b.top / height, 100 * b.size / width, 100 * b.size / height)
@@ -81,9 +79,18 @@ def _strip(strip: Strip) -> PictureStrip:
     )
 
 
+def _amplification(strip: Strip, detail: Box) -> int:
+    judged = [label for label in strip.panels if label not in ("clean", "noisy")]
+    if strip.kind == "noise" and "noisy" in strip.panels:
+        judged = ["noisy"]
+    clean = strip.clean.astype(np.int32)
+    return amplification([detail.cut(strip.panels[label].astype(np.int32) - clean) for label in judged])
+
+
 def _panel(strip: Strip, label: str, box: Box) -> Panel:
     image = box.cut(strip.panels[label])
-    note = "" if label == "clean" or strip.kind == "noise" else f"{_psnr(image, box.cut(strip.clean)):.2f} dB"
+    bare = label == "clean" or strip.kind == "noise" or not strip.judged
+    note = "" if bare else f"{_psnr(image, box.cut(strip.clean)):.2f} dB"
     return Panel(_name(label, strip.kind), encode(image), note)
 
 

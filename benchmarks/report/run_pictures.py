@@ -20,20 +20,21 @@ def strips(given: Assembly, folder: Path) -> dict[str, str]:
     data = given.plan.data.prepared
     if data is None:
         return {}
-    pairs = data.pairs("validation")
-    count = min(given.scale.strips, len(pairs))
+    inputs = data.images("validation", "noisy")
+    clean = data.images("validation", "clean") if data.has("validation", "clean") else None
+    count = min(given.scale.strips, len(inputs))
     found: dict[str, str] = {}
     for index in range(count):
         for kind in ("noise", "restoration"):
             made = _panels(given, kind, index)
             if not made:
                 continue
-            clean = first(pairs.clean, count)
-            whole = high(data, "validation", clean) if kind == "restoration" else clean
-            noisy = pairs.noisy[index]
-            ends = {"clean": whole[index], "noisy": noisy}
-            panels = {**ends, **made} if kind == "noise" else {"noisy": noisy, **made, "clean": whole[index]}
-            key, name = save_strip(folder / "images", kind, pairs.names[index], panels)  # type: ignore[arg-type]
+            panels = {"noisy": inputs[index], **made}
+            if clean is not None:
+                few = first(clean, count)
+                whole = high(data, "validation", few) if kind == "restoration" else few
+                panels = {"clean": whole[index], **panels} if kind == "noise" else {**panels, "clean": whole[index]}
+            key, name = save_strip(folder / "images", kind, inputs.names[index], panels)  # type: ignore[arg-type]
             found[key] = f"images/{name}"
     return found
 

@@ -42,7 +42,8 @@ class Strip:
     """Panels of one photograph in reading order, uint8 (H, W, 3) RGB, all of one size.
 
     A noise strip holds "clean", "noisy" (the real one) and one panel for each generator; a restoration strip
-    "noisy", one panel for each restorer, and "clean". `title` says where the strip comes from.
+    "noisy", one panel for each restorer, and "clean", which photographs without a partner lack. `title` says where
+    the strip comes from.
     """
 
     kind: Kind
@@ -52,15 +53,31 @@ class Strip:
 
     def __post_init__(self) -> None:
         shapes = {label: panel.shape for label, panel in self.panels.items()}
-        if "clean" not in shapes:
-            raise DataError(f"the strip of {self.image!r} has no panel 'clean'", "panels 'clean', 'noisy' and others")
-        if len(set(shapes.values())) != 1 or len(shapes["clean"]) != 3 or shapes["clean"][2] != 3:
+        _check_panels(self.kind, self.image, self.panels)
+        one = next(iter(shapes.values()))
+        if len(set(shapes.values())) != 1 or len(one) != 3 or one[2] != 3:
             raise DataError(f"the panels of the strip of {self.image!r} have shapes {shapes}", "one shape (H, W, 3)")
 
     @property
     def clean(self) -> np.ndarray:
         """The reference panel."""
         return self.panels["clean"]
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a reference panel."""
+        return "clean" in self.panels
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The panel that crops are chosen on: the reference, or the input of a photograph that has none."""
+        return self.panels["clean" if self.judged else "noisy"]
+
+
+def _check_panels(kind: Kind, image: str, panels: Mapping[str, np.ndarray]) -> None:
+    needed = "clean" if kind == "noise" or "noisy" not in panels else "noisy"
+    if needed not in panels:
+        raise DataError(f"the strip of {image!r} has no panel {needed!r}", "panels 'clean', 'noisy' and others")
 
 
 def crop_size(clean: np.ndarray) -> int:
@@ -117,19 +134,18 @@ def save_strip(
         folder: an existing or new folder, usually `images/` of a run.
         kind: "noise" or "restoration".
         image: name of the photograph; any text.
-        panels: see `Strip`. A panel that is an integer factor smaller than "clean" (the input of super-resolution)
-            is enlarged by repeating pixels.
+        panels: see `Strip`. A panel that is an integer factor smaller than the largest one (the input of
+            super-resolution) is enlarged by repeating pixels.
         limit: larger photographs are cut to a window of this side around the crop with most detail.
 
     Raises:
-        DataError: "clean" is missing or the sizes do not fit.
+        DataError: "clean" is missing from noise, both "clean" and "noisy" from a restoration, or sizes do not fit.
     """
-    clean = panels.get("clean")
-    if clean is None:
-        raise DataError(f"the strip of {image!r} has no panel 'clean'", "panels 'clean', 'noisy' and others")
-    grown = {label: _grow(panel, clean.shape) for label, panel in panels.items()}
+    _check_panels(kind, image, panels)
+    largest = max(panels.values(), key=lambda panel: panel.size) if "clean" not in panels else panels["clean"]
+    grown = {label: _grow(panel, largest.shape) for label, panel in panels.items()}
     strip = Strip(kind, image, grown)
-    window = _window(clean, limit)
+    window = _window(strip.shown, limit)
     name = f"{kind}-{hashlib.sha256(image.encode()).hexdigest()[:12]}.npz"
     arrays = {f"panel_{i}": window.cut(panel) for i, panel in enumerate(strip.panels.values())}
     header = json.dumps({"kind": kind, "image": image, "labels": list(strip.panels)})

@@ -194,9 +194,18 @@ def _not_run(result: TableResult) -> list[Text]:
     """Why cells are empty: the first reasons, and the number of the others."""
     from rich.text import Text
 
-    failed = sorted({f"{cell.row}: {cell.reason}" for cell in result.cells if cell.state == "not run" and cell.reason})
+    failed = why_empty(result, ("not run",))
     more = [f"and {counted(len(failed) - 2, 'more reason')}"] if len(failed) > 2 else []
     return [Text(f"not run: {'; '.join((*failed[:2], *more))}")] if failed else []
+
+
+def why_empty(result: TableResult, states: tuple[str, ...]) -> list[str]:
+    """Each reason for empty cells of these states once, with the rows that it keeps empty."""
+    rows: dict[str, dict[str, None]] = {}
+    for cell in result.cells:
+        if cell.state in states and cell.reason:
+            rows.setdefault(cell.reason, {})[cell.row] = None
+    return sorted(f"{', '.join(names)}: {reason}" for reason, names in rows.items())
 
 
 def _elsewhere(result: TableResult, where: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.core.record import Cell, Column, TableResult
 from benchmarks.report import escape
-from benchmarks.report.terminal import number, printed_as, printed_text
+from benchmarks.report.terminal import number, printed_as, printed_text, why_empty
 from senm.support.files import write_text
 
 FIELDS = (
@@ -92,9 +92,7 @@ def markdown(result: TableResult) -> str:
                 "; ".join((*claim.deciding, *([claim.reason] if claim.reason else []))),
             ]
             lines.append("| " + " | ".join(words) + " |")
-    reasons = sorted(
-        {f"{c.row}: {c.reason}" for c in result.cells if c.state in ("not run", "needs server") and c.reason}
-    )
+    reasons = why_empty(result, ("not run", "needs server"))
     for title, items in (("Notes", result.notes), ("Not as in the paper", result.deviations), ("Empty cells", reasons)):
         if items:
             lines += ["", f"## {title}", "", *(f"- {item}" for item in items)]

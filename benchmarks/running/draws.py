@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.core.record import Measurement
-from benchmarks.running.measure import reference, write_record
+from benchmarks.running.measure import references, write_record
 from benchmarks.running.steps import Bench, noise_source
 from senm.support import seeding
+from senm.support.errors import DataError
 
 if TYPE_CHECKING:
     from benchmarks.core.step import Step
@@ -27,7 +28,9 @@ def measure(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) 
 
     clock = environment.Clock()
     (name,), draws = step.params["metrics"], int(step.params["draws"])
-    metric, real = get(name), reference(step, bench)
+    metric, (real, _) = get(name), references(step, bench)
+    if real is None:
+        raise DataError("the photographs have no clean partner", "pairs, of which noise can be measured")
     clean, draw = noise_source(step, inputs, bench)
     sums = [0.0] * len(real)
     with bench.progress.task(step.label, draws * len(real)) as task:

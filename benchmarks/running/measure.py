@@ -14,6 +14,7 @@ from senm.support.errors import DataError
 
 if TYPE_CHECKING:
     from benchmarks.core.step import Step
+    from benchmarks.metrics import Metric
     from senm.data.pool import Images, Pairs
 
 RECORD = "record.json"
@@ -26,20 +27,26 @@ def evaluate(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench)
     from benchmarks.running.exact import read_exact
 
     clock = environment.Clock()
-    real = reference(step, bench)
-    images = read_images(inputs["images"]) if "images" in inputs else real.noisy
-    if images.names != real.names:
+    real, noisy = references(step, bench)
+    images = read_images(inputs["images"]) if "images" in inputs else noisy
+    if images.names != noisy.names:
         raise DataError(
-            f"{len(images)} images were made for {len(real)} references", "the same names in the same order"
+            f"{len(images)} images were made for {len(noisy)} references", "the same names in the same order"
         )
     exact = read_exact(inputs["images"]) if any(METRICS[name].exact for name in step.params["metrics"]) else None
     measurements, missing = [], {}
     with bench.progress.task(step.label, len(step.params["metrics"])) as task:
         for name in step.params["metrics"]:
             try:
-                if METRICS[name].exact and exact is None:
+                metric = METRICS[name]
+                if real is None and metric.kind != "no-reference":
+                    raise Unavailable("the photographs have no clean partner")
+                if metric.exact and exact is None:
                     raise Unavailable("the restored images are rounded to 8 bit", "images that are not")
-                measurements.append(_measure(METRICS[name], step, exact if METRICS[name].exact else images, real))
+                values, value = _measure(metric, exact if metric.exact else images, real)
+                per_image = dict(zip(noisy.names, values, strict=True)) if values else {}
+                measurements.append(Measurement(metric=name, value=value, split=step.params["split"],
+                                                images=len(noisy), per_image=per_image))
             except Unavailable as error:
                 missing[name] = str(error).replace(str(Path.home()), "~")
             task.advance(metric=name)
@@ -70,30 +77,27 @@ def write_record(
     (folder / RECORD).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def reference(step: Step, bench: Bench) -> Pairs:
-    """The clean and noisy images that a step measures against."""
+def references(step: Step, bench: Bench) -> tuple[Pairs | None, Images]:
+    """The clean and noisy images that a step measures against, None where nobody has clean ones; and the noisy ones."""
     from senm.data.pool import Pairs
 
-    data, split = bench.prepared(step), step.params["split"]
-    pairs = data.pairs(split)
-    clean, noisy = (first(side, step.params["images"]) for side in (pairs.clean, pairs.noisy))
-    return Pairs(high(data, split, clean) if step.params["kind"] == "restoration" else clean, noisy)
+    data, split, count = bench.prepared(step), step.params["split"], step.params["images"]
+    noisy = first(data.images(split, "noisy"), count)
+    if not data.has(split, "clean"):
+        return None, noisy
+    clean = first(data.images(split, "clean"), count)
+    return Pairs(high(data, split, clean) if step.params["kind"] == "restoration" else clean, noisy), noisy
 
 
-def _measure(metric: Any, step: Step, images: Sequence[Any] | None, real: Pairs) -> Measurement:
-    if metric.kind == "pairwise":
-        given: dict[str, Any] = {"reference": real.clean, "restored": images}
-    else:
+def _measure(metric: Metric, images: Sequence[Any] | None, real: Pairs | None) -> tuple[list[float], float]:
+    """The values of the images, none for a metric of the whole set, and the one that stands for all."""
+    given: dict[str, Any] = {"restored": images}
+    if real is not None and metric.kind == "pairwise":
+        given["reference"] = real.clean
+    elif real is not None and metric.kind == "distribution":
         given = {"generated": images, "real": real.noisy, "clean": real.clean}
-    values, names = metric.values(**given), real.names
-    value = finite_mean(values)[0] if values else metric(**given)
-    return Measurement(
-        metric=metric.name,
-        value=value,
-        split=step.params["split"],
-        images=len(names),
-        per_image=dict(zip(names, values, strict=True)) if values else {},
-    )
+    values = metric.values(**given)
+    return values, finite_mean(values)[0] if values else metric(**given)
 
 
 def _of_training(inputs: Mapping[str, Path]) -> dict[str, Any]:

@@ -145,6 +145,9 @@ def training_pairs(step: Step, inputs: Mapping[str, Path], bench: Bench) -> list
     sources: list[Pairs] = []
     if step.params["pairs"] != 0:
         sources.append(real_pairs(data, step.params["pairs"], step.params["images"]))
+    if "clean" in step.params:
+        pool, count = step.params["clean"], step.params["images"]
+        sources.append(Pairs(targets(data, pool, count), clean_pool(data, pool, count)))
     if "synthetic" in inputs:
         noisy = read_images(inputs["synthetic"])
         pool = step.inputs["synthetic"].params["pool"]

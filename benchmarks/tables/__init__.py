@@ -50,6 +50,7 @@ class Restoration:
         pool: which clean images get synthetic noise ('train' or 'source'); '' = no synthetic pairs.
         start: the training whose network this one continues, or None to start from nothing.
         unpaired: for a restorer that needs no pairs, the source and target images it sees instead.
+        clean: whether it sees the clean images of `pool` as they are, in place of synthetic noise on them: enlarging.
         guided: whether the noise model tells how near each pixel is to the target domain (DASR).
         changes: settings that differ from the system's settings at the scale.
     """
@@ -61,6 +62,7 @@ class Restoration:
     changes: dict[str, Any] = field(default_factory=dict)
     unpaired: Mix | None = None
     guided: bool = False
+    clean: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,12 +162,22 @@ def with_draws(spec: TableSpec, draws: int) -> TableSpec:
     return replace(spec, columns=(*spec.columns, more))
 
 
+def without_reference(spec: TableSpec) -> TableSpec:
+    """A table on photographs without clean partners: its no-reference columns, and none that the paper printed."""
+    from benchmarks.metrics import get
+
+    kept = [column for column in spec.columns if get(column.metric).kind == "no-reference"]
+    return replace(spec, columns=tuple(column.model_copy(update={"extra": False}) for column in kept))
+
+
 def sr_columns() -> tuple[Column, ...]:
-    """The columns of tables 4 and 5, and the variants that shave four pixels from every side."""
+    """The columns of tables 4 and 5, the variants without four pixels on every side, and what needs no reference."""
     return (
         measured("psnr", "PSNR", "psnr_rgb_uint8", "higher", 2),
         measured("ssim", "SSIM", "ssim_2d_valid_rgb", "higher", 4),
         measured("lpips", "LPIPS", "lpips_alex", "lower"),
         measured("psnr-border4", "PSNR border 4", "psnr_rgb_uint8_border4", "higher", 2, extra=True),
         measured("ssim-border4", "SSIM border 4", "ssim_2d_valid_rgb_border4", "higher", 4, extra=True),
+        measured("blur", "blur effect", "blur_effect_skimage", "lower", extra=True),
+        measured("piqe", "PIQE", "piqe_pypiqe", "lower", 1, extra=True),
     )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.tables import Noise, Restoration, RowSpec, TableSpec, sr_columns
 from benchmarks.tables.table1 import UNPAIRED, semi
 
+PSNR = Restoration("rrdb-psnr", pool="source", clean=True)
+"""The common start of the adversarial trainings, but for DASR's, which begins from nothing."""
 
-def degraded(id: str, label: str, system: str, restorer: str = "esrgan", guided: bool = False) -> RowSpec:
+
+def degraded(id: str, label: str, system: str, restorer: str = "esrgan") -> RowSpec:
     """An enlarger trained on what a degradation model makes of the clean low-resolution images; no pairs."""
-    training = Restoration(restorer, pairs=0, pool="source", guided=guided)
+    training = Restoration(restorer, pairs=0, pool="source", start=PSNR)
+    if restorer == "esrgan-dasr":
+        training = replace(training, start=None, guided=True)
     return RowSpec(id, label, "0", Noise(system, UNPAIRED), training, weights=id)
 
 
@@ -17,11 +24,11 @@ def rows(data: str) -> tuple[RowSpec, ...]:
     return (
         degraded("fssr", "FSSR", "fssr", "esrgan-fssr"),
         degraded("impressionism", "Impressionism", "impressionism"),
-        degraded("dasr", "DASR", "dasr", "esrgan-dasr", guided=True),
+        degraded("dasr", "DASR", "dasr", "esrgan-dasr"),
         degraded("deflow", "DeFlow", f"deflow-{data}"),
         degraded("lud-vae", "LUD-VAE", f"lud-vae-{data}"),
-        RowSpec("esrgan", "ESRGAN", "10", restorer=Restoration("esrgan", pairs=10)),
-        RowSpec("senm", "SeNM-VAE", "10", semi(10), Restoration("esrgan", pairs=10, pool="source")),
+        RowSpec("esrgan", "ESRGAN", "10", restorer=Restoration("esrgan", pairs=10, start=PSNR)),
+        RowSpec("senm", "SeNM-VAE", "10", semi(10), Restoration("esrgan", pairs=10, pool="source", start=PSNR)),
     )
 
 

@@ -99,6 +99,10 @@ class PreparedData:
             return ArrayImages(array, names)
         return RaggedImages(array, np.load(self.folder / f"{pool}_{side}_sizes.npy"), names)
 
+    def has(self, pool: str, side: str) -> bool:
+        """Whether a pool has images of a side; photographs without a partner have no 'clean' one."""
+        return pool in self.manifest.pools and side in self.manifest.pools[pool].sides
+
     def pairs(self, split: str) -> Pairs:
         """All pairs of a split: 'train', 'validation', ..."""
         return Pairs(self.side(split, "clean"), self.side(split, "noisy"))

@@ -24,7 +24,7 @@ from baselines.fitting.loop import identity, run_loop
 from baselines.fitting.restorer import NetworkRestorer
 from baselines.noise.danet.networks import MULTIPLE, Denoiser, Generator
 from baselines.noise.danet.training import DANetSettings, Training
-from senm.checkpoint import UNREADABLE, read_state_dict
+from senm.checkpoint import read_state_dict, read_tensors
 from senm.data.digest import content
 from senm.data.mapped import mapped_pairs
 from senm.support import seeding
@@ -232,10 +232,7 @@ def published(file: Path, part: str) -> dict[str, Tensor]:
     """
     key = PUBLISHED[part]
     expected = "a file with a state dict under 'D' and one under 'G'"
-    try:
-        both = torch.load(file, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        raise CheckpointError(f"{file} cannot be read ({type(error).__name__})", expected) from None
+    both = read_tensors(file)
     if not isinstance(both, dict) or not isinstance(both.get(key), dict):
         raise CheckpointError(f"{file} has no {part} (entry {key!r})", expected)
     return read_state_dict(both[key])

@@ -17,7 +17,7 @@ from baselines.restorers.deamnet.networks import DeamNetwork
 from baselines.restorers.scpgabnet.losses import Networks
 from baselines.restorers.scpgabnet.networks import Discriminator, Generator, HighPass
 from baselines.restorers.scpgabnet.training import Collaboration, SCPGabNetTraining
-from senm.checkpoint import UNREADABLE, read_state_dict
+from senm.checkpoint import read_state_dict, read_tensors
 from senm.config import Settings
 from senm.data.digest import content
 from senm.data.domains import Domains
@@ -134,12 +134,9 @@ def published_denoiser(file: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: missing, broken, or neither.
     """
-    try:
-        found = None if file.suffix == ".safetensors" else torch.load(file, map_location="cpu", weights_only=True)
-    except UNREADABLE:
-        found = None
+    found = read_tensors(file)
     if isinstance(found, Mapping) and isinstance(found.get("model_state_dict"), Mapping):
         found = found["model_state_dict"]
     if isinstance(found, Mapping) and isinstance(found.get("D"), Mapping):
-        return read_state_dict(found["D"])
-    return read_state_dict(file)
+        found = found["D"]
+    return read_state_dict(found if isinstance(found, Mapping) else file)

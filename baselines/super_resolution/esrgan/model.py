@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from senm.data.pool import Images, Pairs
     from senm.support.progress import Progress
 
-START = "ours: used only where no published RRDB_PSNR_x4.pth is given"
+START = "used only where no published RRDB_PSNR_x4.pth is given"
 FACTOR = 4
 BLOCK = re.compile(r"(?:RRDB_trunk|body)\.(\d+)\.(?:RDB|rdb)(\d)\.conv(\d)\.")
 
@@ -71,11 +71,18 @@ class ESRGANSettings(RestorerSettings):
     training: GANTraining = GANTraining()
 
 
+class PSNRStartSettings(RestorerSettings):
+    """Everything that defines a trained PSNR start."""
+
+    network: RRDBNetwork = RRDBNetwork()
+    training: PSNRTraining = PSNRTraining()
+
+
 class ESRGAN(NetworkRestorer):
     """Enlarges four times; 16,697,987 parameters at paper scale."""
 
     name = "esrgan"
-    settings_type = ESRGANSettings
+    settings_type: ClassVar[type[RestorerSettings]] = ESRGANSettings
     capabilities = Capabilities(kind="restorer", needs_pairs=True, factor=FACTOR)
     whole = 1 << 18  # the images of AIM19 and NTIRE20 whole, as published
     tile = 192
@@ -197,6 +204,40 @@ class ESRGAN(NetworkRestorer):
                 checkpoint_every=stage.checkpoint_every,
             )
         return cls(step.network, settings)
+
+
+class PSNRStart(ESRGAN):
+    """The L1 training on bicubic reductions that the adversarial trainings go on from, one for all of them.
+
+    Stands in for the published RRDB_PSNR_x4.pth (Wang et al., ESRGAN, ECCVW 2018), which nothing packaged carries.
+    """
+
+    name = "rrdb-psnr"
+    settings_type = PSNRStartSettings
+
+    @classmethod
+    def default_settings(cls, scale: Scale) -> PSNRStartSettings:  # type: ignore[override]
+        """The PSNR stage of an ESRGAN of this scale, on its own."""
+        whole = ESRGAN.default_settings(scale)
+        return PSNRStartSettings(network=whole.network, training=whole.psnr)
+
+    @classmethod
+    def fit(cls, sources: Sequence[Pairs], settings: Any, *, seed: int, device: str, workdir: Path,
+            progress: Progress, start: Path | None = None, weights: Weights | None = None,
+            real: Images | None = None) -> Self:
+        """Train with L1 alone; `weights` and `real` are of the adversarial stage and not used.
+
+        Raises:
+            DataError: no pairs, an image smaller than the crop, or a clean side that is not four times larger.
+            MachineError: the device is missing.
+            TrainingError: the loss stays non-finite.
+        """
+        pairs = [mapped_pairs(each, workdir, f"pairs{i}") for i, each in enumerate(sources)]
+        network = train(
+            cls.initialised(settings, seed, start), pairs, settings.training, seed=seed, device=device,
+            workdir=workdir, progress=progress, label=f"train {cls.name}", factor=FACTOR,
+        )
+        return cls(network, settings)
 
 
 def discriminator(settings: GANTraining, seed: int) -> nn.Module:

@@ -29,7 +29,7 @@ from baselines.super_resolution.esrgan.parts import distance
 from baselines.super_resolution.frequency import Shrink, truncated
 from baselines.super_resolution.fssr.networks import Critic, Generator
 from baselines.super_resolution.fssr.training import DegradationTraining, Step
-from senm.checkpoint import read_state_dict
+from senm.checkpoint import read_state_dict, read_tensors
 from senm.config import Settings
 from senm.data import domains as crops
 from senm.data.crops import CropReader, augment
@@ -37,7 +37,7 @@ from senm.data.digest import content
 from senm.data.mapped import mapped
 from senm.support import seeding
 from senm.support.device import torch_device
-from senm.support.errors import CheckpointError, DataError, SettingsError
+from senm.support.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -218,17 +218,10 @@ class FSSR:
 
 def published_state(file: Path) -> Mapping[str, Tensor]:
     """The generator of a published checkpoint, which keeps it beside the discriminator and both optimisers."""
-    try:
-        return read_state_dict(file)
-    except CheckpointError:
-        if not file.is_file():
-            raise
-        try:
-            whole = torch.load(file, map_location="cpu", weights_only=True)
-            return read_state_dict(whole["model_g_state_dict"])
-        except (KeyError, TypeError, RuntimeError, OSError, ValueError):
-            pass
-        raise
+    whole = read_tensors(file)
+    if isinstance(whole, Mapping) and isinstance(whole.get("model_g_state_dict"), Mapping):
+        whole = whole["model_g_state_dict"]
+    return read_state_dict(whole if isinstance(whole, Mapping) else file)
 
 
 def parts(step: Step) -> dict[str, Any]:

@@ -183,14 +183,14 @@ def prepare(root: Path | str, out: Path | str, scale: str = "short", *, noisy_su
             clean_suffix: str | None = None, split_rule: str = "authors", seed: int = 0,
             cutting: Cutting | None = None, workers: int | None = None, name: str = "folder",
             licence: str = "", scenes: Mapping[str, str] | None = None, trust_pairs: bool = False,
-            progress: Progress | None = None) -> PreparedData:
+            partners: Path | str | None = None, progress: Progress | None = None) -> PreparedData:
     """Prepare a folder of pairs into the folder `out`; a run that was stopped goes on where it was.
 
     Splits: 'train' and 'validation', divided by scene. The domains are drawn from 'train' by the split rule; all pairs
     means every training crop.
 
     Args:
-        root, noisy_suffix, clean_suffix: see `find_pairs`.
+        root, noisy_suffix, clean_suffix, partners: see `find_pairs`.
         scale: 'smoke', 'short' or 'paper': how many crops of what size; `cutting` overrides it.
         split_rule: 'authors' (by crop) or 'by-photo', see `senm.data.formats.splits`.
         seed: of all streams.
@@ -207,7 +207,7 @@ def prepare(root: Path | str, out: Path | str, scale: str = "short", *, noisy_su
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
     progress = progress or NullProgress()
-    pairs = find_pairs(root, noisy_suffix, clean_suffix)
+    pairs = find_pairs(root, noisy_suffix, clean_suffix, partners)
     hashes = {path: file_sha256(path) for pair in pairs for path in (pair.noisy, pair.clean)}
     small = sum(path.stat().st_size for path in hashes) < ONE_PROCESS
     pairs = _scenes(pairs, hashes, scenes or {})

@@ -9,6 +9,7 @@ as in DeFlow's preparation (volflow/DeFlow); validation images stay whole.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -66,12 +67,26 @@ class RwsrSizes:
 OFFICIAL = RwsrSizes()
 
 
+Box = tuple[int, int, int, int]
+
+
 @dataclass(frozen=True)
-class _Item:
-    """One image of a pool: its name, its file on each side, the size taken of it, and the reduction."""
+class Item:
+    """One image of a pool: its name and, on each side, its file, the top, left, height and width taken of it, and by
+    how much that is reduced."""
 
     name: str
-    files: dict[str, tuple[Path, tuple[int, int], int]]
+    files: dict[str, tuple[Path, Box, int]]
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a set says of itself: plan of its preparation, licence of its files, rule of its split, notes."""
+
+    plan: dict[str, Any]
+    licence: str
+    split_rule: str
+    notes: tuple[str, ...]
 
 
 def prepare(kind: str, root: Path | str, out: Path | str, *, seed: int = 0, workers: int | None = None,
@@ -98,7 +113,15 @@ def prepare(kind: str, root: Path | str, out: Path | str, *, seed: int = 0, work
         pools = _pools(folders, layout, sizes, allow_partial or scale == "smoke")
         if scale == "smoke":
             pools = {name: items[:SMOKE_IMAGES] for name, items in pools.items()}
-        prepared = _write(kind, out, pools, root, unpacked, layout, seed, workers, progress)
+        shown = partial(origin, root=root, unpacked=unpacked)
+        words = Words({"kind": kind, "seed": seed, "factor": FACTOR}, layout.licence,
+                      "first pairs of validation as paired domain", (
+                          f"first {len(pools['train'])} validation pairs in name order train, the other "
+                          f"{len(pools['validation'])} are evaluated: no published number on the whole set is "
+                          "comparable",
+                          f"training images cropped to multiples of {layout.source_multiple} (clean) and "
+                          f"{layout.target_multiple} (degraded); validation images whole"))
+        prepared = write(kind, out, pools, shown, words, seed, workers, progress)
     except DataError:
         shutil.rmtree(unpacked, ignore_errors=True)
         raise
@@ -123,7 +146,7 @@ def locate(root: Path, names: tuple[str, ...], unpacked: Path, progress: Progres
                     "download it with `python -m benchmarks.run prepare ... --download`")
 
 
-def _pools(folders: dict[str, Path], layout: Layout, sizes: RwsrSizes, allow_partial: bool) -> dict[str, list[_Item]]:
+def _pools(folders: dict[str, Path], layout: Layout, sizes: RwsrSizes, allow_partial: bool) -> dict[str, list[Item]]:
     low, high = (_by_name(folders[part]) for part in ("low", "high"))
     if low.keys() != high.keys():
         lone = sorted(low.keys() ^ high.keys())
@@ -137,9 +160,8 @@ def _pools(folders: dict[str, Path], layout: Layout, sizes: RwsrSizes, allow_par
     pairs = [_pair(name, low[name], high[name]) for name in sorted(low)]
     source = []
     for name, path in _by_name(folders["source"]).items():
-        size = _multiple(path, layout.source_multiple)
-        source.append(_Item(name, {"clean": (path, size, FACTOR), "high": (path, size, 1)}))
-    target = [_Item(name, {"noisy": (path, _multiple(path, layout.target_multiple), 1)})
+        source.append(clean_item(name, path, layout.source_multiple))
+    target = [Item(name, {"noisy": (path, multiple(path, layout.target_multiple), 1)})
               for name, path in _by_name(folders["target"]).items()]
     return {"train": pairs[: sizes.paired], "validation": pairs[sizes.paired :], "source": source, "target": target}
 
@@ -156,28 +178,38 @@ def _by_name(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _pair(name: str, low: Path, high: Path) -> _Item:
+def _pair(name: str, low: Path, high: Path) -> Item:
     (h, w), (height, width) = image_size(low), image_size(high)
     if (height // FACTOR, width // FACTOR) != (h, w):
         raise DataError(f"{name}: input has {h} x {w} pixels, ground truth {height} x {width}",
                         f"an input {FACTOR} times smaller", "take both from the same archive pair")
-    whole = (h * FACTOR, w * FACTOR)
-    return _Item(name, {"clean": (high, whole, FACTOR), "noisy": (low, (h, w), 1), "high": (high, whole, 1)})
+    whole = (0, 0, h * FACTOR, w * FACTOR)
+    return Item(name, {"clean": (high, whole, FACTOR), "noisy": (low, (0, 0, h, w), 1), "high": (high, whole, 1)})
 
 
-def _multiple(path: Path, multiple: int) -> tuple[int, int]:
+def clean_item(name: str, path: Path, of: int) -> Item:
+    """A clean photograph, as high resolution and reduced by 4, cropped to a multiple of `of` pixels."""
+    box = multiple(path, of)
+    return Item(name, {"clean": (path, box, FACTOR), "high": (path, box, 1)})
+
+
+def multiple(path: Path, of: int) -> Box:
+    """The largest box at the upper left of an image file whose sides are multiples of `of` pixels.
+
+    Raises:
+        DataError: the image is smaller than that.
+    """
     height, width = image_size(path)
-    if min(height, width) < multiple:
-        raise DataError(f"{path} has {height} x {width} pixels", f"at least {multiple} on each side")
-    return height - height % multiple, width - width % multiple
+    if min(height, width) < of:
+        raise DataError(f"{path} has {height} x {width} pixels", f"at least {of} on each side")
+    return 0, 0, height - height % of, width - width % of
 
 
-def _write(kind: str, out: Path, pools: dict[str, list[_Item]], root: Path, unpacked: Path, layout: Layout, seed: int,
-           workers: int | None, progress: Progress) -> PreparedData:
-    shown = partial(origin, root=root, unpacked=unpacked)
+def write(kind: str, out: Path, pools: Mapping[str, list[Item]], shown: Callable[[Path], str], words: Words, seed: int,
+          workers: int | None, progress: Progress) -> PreparedData:
+    """Write pools of whole images and the domains that they form: 'train' is paired; `shown` names a file in public."""
     files = {path for items in pools.values() for item in items for path, _, _ in item.files.values()}
-    plan: dict[str, Any] = {"kind": kind, "seed": seed, "factor": FACTOR,
-                            "files": {shown(path): path.stat().st_size for path in sorted(files)}}
+    plan = {**words.plan, "files": {shown(path): path.stat().st_size for path in sorted(files)}}
     with PreparedWriter(out, kind, plan, resume=True) as writer:
         try:
             jobs: list[Job] = []
@@ -187,31 +219,29 @@ def _write(kind: str, out: Path, pools: dict[str, list[_Item]], root: Path, unpa
                 described = [{"name": item.name, **{f"{s}_file": shown(f[0]) for s, f in item.files.items()}}
                              for item in items]
                 writers |= {(pool, s): w for s, w in writer.pool(pool, described, sides).items()}
-                jobs += [Job(path, (pool, side), i, np.array([[0, 0, *size]]), factor)
-                         for i, item in enumerate(items) for side, (path, size, factor) in item.files.items()]
+                jobs += [Job(path, (pool, side), i, np.array([box]), factor)
+                         for i, item in enumerate(items) for side, (path, box, factor) in item.files.items()]
             hashes = run(jobs, writers, writer, workers=workers, progress=progress, label=f"preparing {kind}")
             for domain, pool in (("paired", "train"), ("source", "source"), ("target", "target")):
+                if pool not in pools:
+                    continue
                 count = len(pools[pool])
                 order = range(count) if domain == "paired" else seeding.rng("rwsr", domain,
                                                                             seed).permutation(count).tolist()
                 writer.order(domain, pool, order)
             sources = [Source(name=f"{pool} {item.name} {side}", file=shown(path), sha256=hashes[path],
                               size=image_size(path),
-                              licence=layout.licence, split=pool)
+                              licence=words.licence, split=pool)
                        for pool, items in pools.items() for item in items for side, (path, _, _) in item.files.items()]
             return writer.finish(
                 description=f"{kind}: " + ", ".join(f"{len(items)} {pool}" for pool, items in pools.items()),
-                split_rule="first pairs of validation as paired domain", sources=sources, progress=progress,
-                paired_counts={10: len(pools["train"])}, notes=[
-                    f"first {len(pools['train'])} validation pairs in name order train, the other "
-                    f"{len(pools['validation'])} are evaluated: no published number on the whole set is comparable",
-                    f"training images cropped to multiples of {layout.source_multiple} (clean) and "
-                    f"{layout.target_multiple} (degraded); validation images whole"])
+                split_rule=words.split_rule, sources=sources, progress=progress, notes=words.notes,
+                paired_counts={10: len(pools["train"])} if "train" in pools else {})
         except DataError:
             writer.discard()
             raise
 
 
-def _stored(item: _Item, side: str) -> tuple[int, int]:
-    _, (height, width), factor = item.files[side]
+def _stored(item: Item, side: str) -> tuple[int, int]:
+    _, (_, _, height, width), factor = item.files[side]
     return height // factor, width // factor
