@@ -153,7 +153,7 @@ def test_published_starts_take_the_place_of_the_trainings_that_make_starts() -> 
         assert row(enlarged, name).start.params["release"] == "rrdb-psnr"
         assert row(enlarged, name).network.cost == {"iterations": 60_000}, "no PSNR stage is left to train"
     alone = plans("table4", size="paper")
-    starts = {name: row(alone, name).network.inputs.get("start") for name in ("fssr", "impressionism", "esrgan", "senm")}
+    starts = {name: row(alone, name).network.inputs.get("start") for name in ("fssr", "deflow", "esrgan", "senm")}
     assert len({start.key for start in starts.values()}) == 1, "one start for all"
     assert starts["senm"].cost == {"iterations": 200_000} and starts["senm"].params["clean"] == "source"
     assert "start" not in row(alone, "dasr").network.inputs, "DASR begins from nothing"
