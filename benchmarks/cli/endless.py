@@ -1,4 +1,4 @@
-"""Runs that could not end are refused before they start, with the hours that they would take."""
+"""Runs that could not end are refused before they start, with the hours or the memory that they would take."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.core.options import Options
 from benchmarks.core.units import counted
-from senm.support.errors import UsageError
+from senm.support.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
     from benchmarks.core.step import Step
@@ -51,6 +51,28 @@ def refuse_endless(options: Options, foreseen: Callable[[], tuple[Plan, Store]])
         "the paper's data and a GPU: --data sidd:DIR --device cuda",
         "leave --scale paper out, or add --yes to start all the same",
     )
+
+
+def refuse_too_large(options: Options, todo: Iterable[Step], estimate: Estimate) -> None:
+    """Refuse steps that took more memory where they were measured than this machine has, unless ``--yes`` was given.
+
+    Nothing is said of a cluster, whose nodes ask for memory by ``--resources``, nor of steps that were not measured,
+    nor of a GPU's steps, whose memory is another one.
+
+    Raises:
+        MachineError: the largest of these steps, what it took and what there is.
+    """
+    from senm.support.memory import allowed_memory
+
+    if options.yes or options.on != "local" or options.device != "cpu" or not estimate.machine.endswith("-cpu"):
+        return
+    most, label = max(((estimate.memory_mib(step) / 1024, step.label) for step in todo), default=(0.0, ""))
+    limit = allowed_memory() / 2**30
+    if most > limit:
+        raise MachineError(
+            f"{label!r} took {most:.1f} GiB of memory where it was measured, and this machine allows {limit:.1f} GiB",
+            "a machine with more memory, or a smaller --scale", "leave its row out with --rows, or add --yes to try",
+        )
 
 
 def _hours(estimate: Estimate, todo: Iterable[Step], cpu: bool) -> str:

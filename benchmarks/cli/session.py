@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli.endless import refuse_endless
+from benchmarks.cli.endless import refuse_endless, refuse_too_large
 from benchmarks.core.options import Options, check_device
 from benchmarks.core.scale import Scale, scale
 from benchmarks.core.step import unique
@@ -231,6 +231,7 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
             progress.say(line)
         for line in estimate.totals(ready.plan, ready.store):
             progress.say(line)
+        refuse_too_large(options, missing(ready.plan, ready.store), estimate)
     data = {each.data.fingerprint: each.data.prepared for each in ready.plan.tables if each.data.prepared is not None}
     bench = Bench(options.device, data, progress, ready.store.workdir)
     if options.side_by_side:

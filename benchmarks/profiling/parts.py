@@ -61,8 +61,13 @@ class Counter(TorchDispatchMode):
         self.bytes: dict[tuple[int, str], float] = defaultdict(float)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
+        if packet not in flop_registry:  # in inference mode operators arrive whole
+            with self:
+                inside = func.decompose(*args, **(kwargs or {}))
+            if inside is not NotImplemented:
+                return inside
+        out = func(*args, **(kwargs or {}))
         if packet in flop_registry:
             self.flops[self.label] += flop_registry[packet](*args, **(kwargs or {}), out_val=out)
         if not func.is_view:

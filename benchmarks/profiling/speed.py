@@ -20,12 +20,12 @@ ROWS, SIDE = 2, 32  # samples a domain, side of a crop
 
 
 def flops(work: Callable[[], object]) -> float:
-    """Floating-point operations of one call, as torch counts them."""
-    from torch.utils.flop_counter import FlopCounterMode
+    """Floating-point operations of one call: convolutions and matrix products, forward and backward."""
+    from benchmarks.profiling.parts import Counter
 
-    with FlopCounterMode(display=False) as counter:
+    with Counter() as counter:
         work()
-    return float(counter.get_total_flops())
+    return float(sum(counter.flops.values()))
 
 
 def race(slow: Callable[[], object], fast: Callable[[], object], names: tuple[str, str]) -> SpeedCase:

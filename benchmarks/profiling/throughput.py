@@ -1,7 +1,7 @@
 """Measures how fast this machine trains and samples, so that `plan` can estimate hours: `run throughput --device cuda`.
 
-Each system trains for a few dozen iterations on made-up images with its settings of the scale; the first iterations
-are left out by measuring two runs of different length.
+Each system is measured in a process of its own, see `benchmarks.profiling.costs`; beside its speed stand the
+floating-point operations and the peak memory of each step, and how much of this machine's convolution rate it reaches.
 """
 
 from __future__ import annotations
@@ -9,150 +9,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from benchmarks.core.options import SCALES, check_device
+from benchmarks.profiling.costs import measure
 from benchmarks.running.estimate import ACCEPTED, FILE, Rate, Throughput
 from benchmarks.store.store import Store, artefact
 from senm.support.errors import SenmError, UsageError
 from senm.support.files import changing, write_text
 
-if TYPE_CHECKING:
-    from senm.data.domains import Domains
-    from senm.support.progress import Progress
-
 NOISE = ("senm-vae", "senm-paired", "c2n", "deflow", "lud-vae", "danet", "flow-srgb", "neca-w", "gaussian",
-         "heteroscedastic")
+         "heteroscedastic", "fssr", "impressionism", "dasr", "deflow-aim19", "deflow-ntire20", "lud-vae-aim19",
+         "lud-vae-ntire20")
 RESTORERS = ("dncnn", "drunet", "nafnet", "nafnet-finetune", "n2v", "n2s", "cvf_sid", "apbsn", "scpgabnet", "sdap",
-             "vdn", "deamnet", "uformer", "maxim", "restormer", "esrgan")
-STAGES = ("iterations", "steps", "epoch_steps", "first_stage", "second_stage")
-
-
-def made_up(count: int = 16, side: int = 256, factor: int = 1) -> Domains:
-    """Domains of random images, uint8 (side, side, 3); the clean side of pairs is `factor` times larger."""
-    import numpy as np
-
-    from senm.data.domains import Domains
-    from senm.data.pool import ArrayImages, Pairs
-    from senm.support.seeding import rng
-
-    names = [f"image-{i}" for i in range(count)]
-
-    def images(what: str, size: int) -> ArrayImages:
-        return ArrayImages(rng("throughput", what).integers(0, 256, (count, size, size, 3), dtype=np.uint8), names)
-
-    pairs = Pairs(images("clean", side * factor), images("noisy", side))
-    return Domains(pairs, images("source", side), images("target", side))
-
-
-def measure_noise(system: str, scale: str, device: str, iterations: tuple[int, int], progress: Progress) -> list[Rate]:
-    """Training iterations and generated images a second of a noise model."""
-    import baselines
-    from benchmarks.planning.making import iterations as count
-
-    model = baselines.get(system)
-    domains = made_up()
-    settings = without_missing_lpips(model.default_settings(scale))
-    rates: list[Rate] = []
-    trained: Any = None
-    if count(settings):
-        times, done = [], []
-        for length in iterations:
-            with tempfile.TemporaryDirectory() as work:
-                brief = shortened(settings, length)
-                started = time.monotonic()
-                trained = model.fit(domains, brief, seed=0, device=device, workdir=Path(work), progress=progress)
-                times.append(time.monotonic() - started)
-                done.append(count(brief))
-        rates.append(_rate("fit", system, scale, done, times))
-    else:
-        trained = model.fit(
-            domains, settings, seed=0, device=device, workdir=Path(tempfile.gettempdir()), progress=progress
-        )
-    run = lambda part: list(trained.sample(part, seed=0, device=device, progress=progress))  # noqa: E731
-    rates.append(_images("sample", system, scale, run, domains.source))
-    return rates
-
-
-def measure_restorer(
-    system: str, scale: str, device: str, iterations: tuple[int, int], progress: Progress
-) -> list[Rate]:
-    """Training iterations and restored images a second of a restorer."""
-    import baselines
-    from benchmarks.planning.making import iterations as count
-
-    restorer = baselines.get(system)
-    factor = int(restorer.capabilities.factor)
-    side = 256 if factor == 1 else 64
-    domains = made_up(side=side, factor=factor)
-    able = restorer.capabilities
-    alone: Any = domains if able.uses_unpaired else [domains.target]
-    sources: Any = [domains.paired] if able.needs_pairs else alone
-    times: list[float] = []
-    done: list[int] = []
-    trained: Any = None
-    for length in iterations:
-        with tempfile.TemporaryDirectory() as work:
-            settings = shortened(restorer.default_settings(scale), length)
-            start = None
-            if system.endswith("-finetune"):
-                start = Path(work) / "start"
-                base = baselines.get(system.removesuffix("-finetune"))
-                base.fit(
-                    [domains.paired],
-                    shortened(base.default_settings(scale), 1),
-                    seed=0,
-                    device=device,
-                    workdir=Path(work) / "base",
-                    progress=progress,
-                ).save(start)
-            started = time.monotonic()
-            trained = restorer.fit(
-                sources, settings, seed=0, device=device, workdir=Path(work), progress=progress, start=start
-            )
-            times.append(time.monotonic() - started)
-            done.append(count(settings))
-    rates = [_rate("fit-restorer", system, scale, done, times)]
-    run = lambda part: list(trained.restore(part, device=device, progress=progress))  # noqa: E731
-    rates.append(_images("restore", system, scale, run, domains.paired.noisy))
-    return rates
-
-
-def without_missing_lpips(settings: Any) -> Any:
-    """The settings, without the LPIPS term where its published weights are not here; says so."""
-    from senm.training.perceptual import ALEXNET, find_weights
-
-    if not getattr(getattr(settings, "loss", None), "lpips_weight", 0.0) or find_weights(ALEXNET):
-        return settings
-    print(f"timed without the LPIPS term, since {ALEXNET} is not here", file=sys.stderr)
-    return settings.but(loss={"lpips_weight": 0.0})
-
-
-def shortened(settings: Any, length: int) -> Any:
-    """The settings with every stage cut to `length` iterations, and without the milestones that lie beyond."""
-    changed: dict[str, Any] = {}
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if name == "network":
-            continue
-        if name in STAGES:
-            changed[name] = length if value != 0 else 0
-        elif name in ("epochs", "rounds"):
-            changed[name] = 1
-        elif name == "warmup":
-            changed[name] = 0
-        elif name == "milestones":
-            changed[name] = ()
-        elif hasattr(value, "but"):
-            inner = shortened(value, length)
-            if inner is not value:
-                changed[name] = inner
-    return settings.but(**changed) if changed else settings
+             "vdn", "deamnet", "uformer", "maxim", "restormer", "rrdb-psnr", "esrgan", "esrgan-fssr")
 
 
 def from_store(root: Path) -> list[Rate]:
@@ -177,25 +49,9 @@ def from_store(root: Path) -> list[Rate]:
     ]
 
 
-def _rate(kind: str, system: str, scale: str, done: Sequence[int], times: Sequence[float]) -> Rate:
-    """Iterations a second from two runs; `done` counts those of all stages, as plans do."""
-    passed = max(times[1] - times[0], 1e-6)
-    per_second = round((done[1] - done[0]) / passed, 4)
-    return Rate(kind=kind, system=system, scale=scale, unit="iterations", per_second=per_second)
-
-
-def _images(kind: str, system: str, scale: str, run: Any, images: Any) -> Rate:
-    run(images.subset(range(2)))
-    started = time.monotonic()
-    run(images)
-    per_second = len(images) / max(time.monotonic() - started, 1e-6)
-    return Rate(kind=kind, system=system, scale=scale, unit="images", per_second=round(per_second, 4))
-
-
 def main(arguments: Sequence[str]) -> int:
     """Measure and write results/accepted/<machine>/throughput.json."""
     from benchmarks.core import environment
-    from senm.support.progress import NullProgress
 
     parser = argparse.ArgumentParser("python -m benchmarks.run throughput", description=__doc__.splitlines()[0],
                                      epilog="Example: python -m benchmarks.run throughput --device cuda")
@@ -211,29 +67,54 @@ def main(arguments: Sequence[str]) -> int:
         short, long = (int(part) for part in given.iterations.split(","))
     except ValueError:
         raise UsageError(f"--iterations {given.iterations!r}", "two numbers such as 5,25") from None
-    rates = from_store(given.from_store) if given.from_store else []
-    for system in () if given.from_store else given.systems.split(","):
-        function = measure_noise if system in NOISE else measure_restorer
-        try:
-            found = function(system, given.scale, given.device, (short, long), NullProgress())
-        except SenmError as error:
-            print(f"{system}: {error}", file=sys.stderr)
-            continue
-        rates += found
-    for rate in rates:
-        print(f"{rate.kind:12} {rate.system:16} {rate.scale:6} {rate.per_second:10.2f} {rate.unit}/s")
-    folder = given.out / environment.machine_key(given.device)
-    write(folder / FILE, rates, environment.machine(given.device))
+    folder, machine = given.out / environment.machine_key(given.device), environment.machine(given.device)
+    peak = 0.0
+    if given.from_store:
+        rates = from_store(given.from_store)
+        write(folder / FILE, rates, machine)
+        print("\n".join(line(rate, peak) for rate in rates))
+    else:
+        peak = convolution_peak(given.device)
+        for system in given.systems.split(","):
+            try:
+                found = measure(system, given.scale, given.device, (short, long))
+            except SenmError as error:
+                print(f"{system}: {error}", file=sys.stderr)
+                continue
+            write(folder / FILE, found, machine, peak)
+            print("\n".join(line(rate, peak) for rate in found), flush=True)
     print(f"written: {folder / FILE}", file=sys.stderr)
     return 0
 
 
-def write(path: Path, rates: list[Rate], machine: dict[str, str]) -> None:
-    """Write speeds, keeping older ones of systems and scales that were not measured now."""
+def convolution_peak(device: str) -> float:
+    """TFLOP/s that large float32 convolutions reach here."""
+    import torch
+
+    from benchmarks.profiling.timing import peaks
+
+    return round(peaks(torch.device(device), quick=device == "cpu").get("conv_float32", 0.0), 4)
+
+
+def line(rate: Rate, peak: float) -> str:
+    """One measured step in words: its speed, operations, share of the convolution rate, and memory."""
+    words = f"{rate.kind:12} {rate.system:16} {rate.scale:6} {rate.per_second:10.3f} {rate.unit}/s"
+    if rate.gflop:
+        words += f"  {rate.gflop:10.2f} GFLOP"
+    if share := rate.share(peak):
+        words += f"  {share:4.0%} of the limit"
+    return words + (f"  {rate.memory_mib / 1024:5.1f} GiB" if rate.memory_mib else "")
+
+
+def write(path: Path, rates: list[Rate], machine: dict[str, str], peak: float = 0.0) -> None:
+    """Write speeds, keeping older ones of what was not measured now, and of the others what was not counted now."""
     with changing(path):
         if path.is_file():
-            old = Throughput.model_validate_json(path.read_text(encoding="utf-8")).rates
+            before = Throughput.model_validate_json(path.read_text(encoding="utf-8"))
+            peak = peak or before.peak
+            old = {rate.about: rate for rate in before.rates}
             now = {(rate.kind, rate.system, rate.scale) for rate in rates}
-            rates = [rate for rate in old if (rate.kind, rate.system, rate.scale) not in now] + rates
-        text = Throughput(machine=machine, date=date.today().isoformat(), rates=tuple(rates)).model_dump_json(indent=1)
-        write_text(path, text + "\n")
+            kept = [rate for rate in before.rates if (rate.kind, rate.system, rate.scale) not in now]
+            rates = kept + [rate.with_counts(old.get(rate.about)) for rate in rates]
+        text = Throughput(machine=machine, date=date.today().isoformat(), rates=tuple(rates), peak=peak)
+        write_text(path, text.model_dump_json(indent=1) + "\n")

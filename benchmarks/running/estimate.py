@@ -34,25 +34,50 @@ PARAMETERS = {
     "nafnet-finetune": 116.0,
     "esrgan": 16.7,
 }
+GPUS = {"A100": 156.0, "H100": 494.7}
+"""TFLOP/s in dense TF32 by NVIDIA's data sheets (A100 and H100 SXM)."""
 IMAGE_BYTES = {"sidd": 256 * 256 * 3, "aim19": 510 * 339 * 3, "ntire20": 510 * 339 * 3}
 
 
 class Rate(Frozen):
-    """A measured speed: units (iterations or images) a second of a system's step at a scale."""
+    """A measured speed: units (iterations or images) a second of a system's step at a scale.
+
+    `gflop` is 1e9 floating-point operations a unit as torch counts them, `memory_mib` the peak memory of the process;
+    0 where they were not counted.
+    """
 
     kind: str
     system: str
     scale: str
     unit: str
     per_second: float
+    gflop: float = 0.0
+    memory_mib: float = 0.0
+
+    @property
+    def about(self) -> tuple[str, str, str, str]:
+        """What the rate is of."""
+        return self.kind, self.system, self.scale, self.unit
+
+    def share(self, peak: float) -> float:
+        """The part of a convolution rate of `peak` TFLOP/s that it reaches, 0 where that is not known."""
+        return self.gflop * self.per_second / (1000 * peak) if peak else 0.0
+
+    def with_counts(self, old: Rate | None) -> Rate:
+        """The rate with an older one's operations and memory, where it has none of its own."""
+        if old is None:
+            return self
+        return self.model_copy(update={"gflop": self.gflop or old.gflop,
+                                       "memory_mib": self.memory_mib or old.memory_mib})
 
 
 class Throughput(Frozen):
-    """The speeds of one machine. `machine` describes it, `date` is when it was measured."""
+    """The speeds of one machine. `machine` describes it, `date` is when it was measured, `peak` in TFLOP/s."""
 
     machine: dict[str, str]
     date: str
     rates: tuple[Rate, ...]
+    peak: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +88,7 @@ class Estimate:
     scale: str
     rates: tuple[Rate, ...] = ()
     about: dict[str, str] = field(default_factory=dict)
+    peak: float = 0.0
 
     @classmethod
     def load(cls, device: str, scale: str, machine: str = "", root: Path = ACCEPTED) -> Estimate:
@@ -82,7 +108,7 @@ class Estimate:
             found = Throughput.model_validate_json(known[name].read_text(encoding="utf-8"))
         except ValueError as error:
             raise DataError(f"{known[name]} cannot be read: {error}") from error
-        return cls(name, scale, found.rates, {**found.machine, "date": found.date})
+        return cls(name, scale, found.rates, {**found.machine, "date": found.date}, found.peak)
 
     def seconds(self, step: Step) -> float | None:
         """Time of a step, None where its speed was never measured. A released checkpoint takes none."""
@@ -90,18 +116,19 @@ class Estimate:
             return 0.0
         if not any(step.cost.values()):
             return 0.0
-        total = 0.0
-        for unit, amount in step.cost.items():
-            system = str(step.params.get("system", ""))
-            kind = "sample" if step.kind == "draws" else step.kind
-            rate = next(
-                (r for r in self.rates if (r.kind, r.system, r.scale, r.unit) == (kind, system, self.scale, unit)),
-                None,
-            )
-            if rate is None:
-                return None
-            total += amount / rate.per_second
-        return total
+        rates = {unit: self._rate(step, unit) for unit in step.cost}
+        known = [amount / rate.per_second for unit, amount in step.cost.items() if (rate := rates[unit]) is not None]
+        return sum(known) if len(known) == len(step.cost) else None
+
+    def memory_mib(self, step: Step) -> float:
+        """Peak memory of a step where it was measured, 0 where it was not or nothing is made."""
+        found = [] if step.released else [self._rate(step, unit) for unit, amount in step.cost.items() if amount]
+        return max((rate.memory_mib for rate in found if rate is not None), default=0.0)
+
+    def _rate(self, step: Step, unit: str) -> Rate | None:
+        kind = "sample" if step.kind == "draws" else step.kind
+        wanted = (kind, str(step.params.get("system", "")), self.scale, unit)
+        return next((rate for rate in self.rates if rate.about == wanted), None)
 
     def words(self, step: Step) -> str:
         """The time of a step as text."""
@@ -129,7 +156,26 @@ class Estimate:
         text = f"time: {known / 3600:.1f} hours ({duration(known)}), measured on {self.machine}"
         gpu = self.about.get("gpu") or self.about.get("processor", "")
         text += f" ({gpu}, {self.about.get('date', '')})" if gpu else ""
-        return [*lines, text + (f"; {unknown_steps} steps of unknown speed come on top" if unknown_steps else "")]
+        lines.append(text + (f"; {unknown_steps} steps of unknown speed come on top" if unknown_steps else ""))
+        return [*lines, *self._on_gpu(known), *self._memory(todo)]
+
+    def _on_gpu(self, known: float) -> list[str]:
+        """The hours on a GPU, were it as busy as the processor they were measured on."""
+        if self.scale != "paper" or not self.peak or not known or not self.machine.endswith("-cpu"):
+            return []
+        hours = {name: known / 3600 * self.peak / peak for name, peak in GPUS.items()}
+        said = " or ".join(f"{value:,.0f} hours on one {name}" for name, value in hours.items())
+        return [f"estimate for a GPU, not measured: {said}, if each step reached the share of the data sheet's dense "
+                f"TF32 rate that it reaches here of {self.peak:.2g} TFLOP/s; small networks reach less"]
+
+    def _memory(self, todo: list[Step]) -> list[str]:
+        measured = [(self.memory_mib(step), step.label) for step in todo]
+        most, label = max(measured, default=(0.0, ""))
+        if not most:
+            return []
+        unmeasured = sum(mib == 0 for mib, _ in measured)
+        rest = f"; {unmeasured} steps were not measured" if unmeasured else ""
+        return [f"memory: {most / 1024:.1f} GiB at most ({label}){rest}"]
 
     def as_json(self, plan: Plan, store: Store) -> dict[str, Any]:
         """The plan with keys, states and estimates, for programs."""
@@ -144,6 +190,7 @@ class Estimate:
                 "tables": users[step.key],
                 "seconds": self.seconds(step),
                 "bytes": self.bytes(step, _image_bytes(step)),
+                "memory_mib": self.memory_mib(step),
             }
             for step in plan.steps()
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,17 +10,21 @@ from types import SimpleNamespace
 import pytest
 
 import baselines
+from benchmarks.cli.endless import refuse_too_large
 from benchmarks.cli.session import command
+from benchmarks.core.options import Options
 from benchmarks.core.scale import scale
 from benchmarks.core.step import Step
 from benchmarks.data.datasets import OFFICIAL_COUNTS, Data
 from benchmarks.planning.making import iterations, settings_of, work
 from benchmarks.planning.plan import Plan, Planner
-from benchmarks.profiling.throughput import NOISE, RESTORERS, shortened, write
+from benchmarks.profiling.costs import shortened
+from benchmarks.profiling.throughput import NOISE, RESTORERS, line, write
 from benchmarks.running.estimate import Estimate, Rate, Throughput
 from benchmarks.store.store import Store
 from benchmarks.tables import table
-from senm.support.errors import DataError, UsageError
+from senm.support.errors import DataError, MachineError, UsageError
+from senm.support.memory import allowed_memory
 
 RATES = [
     Rate(kind="fit", system="senm-vae", scale="paper", unit="iterations", per_second=10.0),
@@ -116,7 +121,7 @@ def test_speeds_are_taken_from_finished_runs(tmp_path: Path) -> None:
 
 
 def test_the_speed_of_a_training_of_two_stages_counts_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks.profiling import throughput
+    from benchmarks.profiling import costs
     from senm.support.progress import NullProgress
 
     settings = settings_of("esrgan", "smoke", {})
@@ -128,10 +133,70 @@ def test_the_speed_of_a_training_of_two_stages_counts_both(monkeypatch: pytest.M
         fit=lambda *args, **more: trained,
     )
     monkeypatch.setattr("baselines.get", lambda name: system)
-    monkeypatch.setattr(throughput, "_images", lambda *args: RATES[1])
-    monkeypatch.setattr(throughput, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    fit, _ = throughput.measure_restorer("esrgan", "smoke", "cpu", (5, 25), NullProgress())
+    monkeypatch.setattr(costs, "_images", lambda *args: RATES[1])
+    monkeypatch.setattr(costs, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    fit, _ = costs.measure_restorer("esrgan", "smoke", "cpu", (5, 25), NullProgress())
     assert fit.per_second == 10.0, "40 more steps of two stages in four more seconds"
+
+
+def test_a_system_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
+    from benchmarks.profiling.costs import measure
+
+    fit, images = measure("dncnn", "smoke", "cpu", (1, 3))
+    assert (fit.about, images.about) == (("fit-restorer", "dncnn", "smoke", "iterations"),
+                                         ("restore", "dncnn", "smoke", "images"))
+    settings = settings_of("dncnn", "smoke", {})
+    weights = sum(p.numel() for p in baselines.get("dncnn").build(settings).parameters() if p.ndim == 4)
+    pixels = settings.training.batch * settings.training.crop**2
+    assert images.gflop == pytest.approx(2 * weights * 256**2 / 1e9, rel=0.01), "two operations a weight and pixel"
+    assert fit.gflop == pytest.approx(3 * 2 * weights * pixels / 1e9, rel=0.15), "forward, and twice that backward"
+    assert 100 < fit.memory_mib < 8000
+    with pytest.raises(MachineError, match="could not be measured: unknown"):
+        measure("dncn", "smoke", "cpu", (1, 3))
+
+
+def test_operations_and_memory_outlive_speeds_taken_from_a_store(tmp_path: Path) -> None:
+    path, counted = tmp_path / "throughput.json", RATES[0].model_copy(update={"gflop": 2.5, "memory_mib": 2048})
+    write(path, [counted], {}, peak=0.1)
+    write(path, [RATES[0].model_copy(update={"per_second": 20.0})], {})
+    (rate,), peak = (found := Throughput.model_validate_json(path.read_text())).rates, found.peak
+    assert (rate.per_second, rate.gflop, rate.memory_mib, peak) == (20.0, 2.5, 2048, 0.1)
+    assert "50% of the limit" in line(rate, peak) and "2.0 GiB" in line(rate, peak)
+    assert "limit" not in line(RATES[0], peak), "not counted"
+
+
+def test_a_plan_says_memory_and_estimates_a_gpu(tmp_path: Path) -> None:
+    rates = [each.model_copy(update={"gflop": 1.0, "memory_mib": 5120}) for each in RATES]
+    (tmp_path / "linux-x86_64-cpu").mkdir()
+    write(tmp_path / "linux-x86_64-cpu" / "throughput.json", rates, {"processor": "Small"}, peak=1.56)
+    estimate = Estimate.load("cpu", "paper", root=tmp_path)
+    spec = table("table1")
+    planner = Planner(Data("sidd", "f", OFFICIAL_COUNTS["sidd"]), scale("paper"))
+    planned = planner.table(spec, [spec.row("senm-10")], (0,))
+    plan, store = Plan((planned,), scale("paper"), (0,)), Store(tmp_path / "store")
+    said = "\n".join(estimate.totals(plan, store))
+    assert "5.0 GiB at most (train senm-vae" in said and "steps were not measured" in said
+    assert "estimate for a GPU, not measured: 0 hours on one A100" in said, "8.6 hours at a hundredth"
+    assert any(each["memory_mib"] == 5120 for each in estimate.as_json(plan, store)["steps"])
+
+
+def test_a_step_that_this_machine_cannot_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    estimate = Estimate("linux-x86_64-cpu", "paper", (RATES[0].model_copy(update={"memory_mib": 15 * 1024}),))
+    monkeypatch.setattr("senm.support.memory.allowed_memory", lambda: 8 * 2**30)
+    with pytest.raises(MachineError, match=r"took 15\.0 GiB .* allows 8\.0 GiB"):
+        refuse_too_large(Options(), [FIT], estimate)
+    refuse_too_large(Options(yes=True), [FIT], estimate)
+    refuse_too_large(Options(on="ray:host:1"), [FIT], estimate)
+    refuse_too_large(Options(), [dataclasses.replace(FIT, released="ab")], estimate)
+    refuse_too_large(Options(), [Step("fit", "", {"system": "c2n"}, cost={"iterations": 1})], estimate)
+
+
+def test_memory_is_that_of_the_machine_or_of_its_container(tmp_path: Path) -> None:
+    whole = allowed_memory(tmp_path)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert allowed_memory(tmp_path) == whole > 2**28
+    (tmp_path / "memory.max").write_text(f"{2**28}\n")
+    assert allowed_memory(tmp_path) == 2**28
 
 
 def test_a_recorded_command_names_no_folder_of_the_user() -> None:
@@ -141,7 +206,7 @@ def test_a_recorded_command_names_no_folder_of_the_user() -> None:
 
 
 def test_speed_is_measured_without_lpips_where_its_weights_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks.profiling.throughput import without_missing_lpips
+    from benchmarks.profiling.costs import without_missing_lpips
     from senm.config import AUTHORS, SMOKE
 
     monkeypatch.setattr("senm.training.perceptual.find_weights", lambda name: None)
@@ -156,7 +221,7 @@ def test_speed_is_measured_without_lpips_where_its_weights_are_missing(monkeypat
 def test_every_training_has_a_length_that_a_timing_can_cut(system: str, scale: str) -> None:
     """A training of unknown or no length would be planned as nothing, or timed for days."""
     settings = baselines.get(system).default_settings(scale)
-    if system in ("gaussian", "heteroscedastic"):
+    if system in ("gaussian", "heteroscedastic", "impressionism"):
         assert not iterations(settings)
         return
     ((unit, amount),) = work(settings).items()
