@@ -42,6 +42,8 @@ def sample(
     tile: Tile = None,
     seed: Seed = 0,
     device: Device = "cpu",
+    precision: Annotated[str, typer.Option(
+        help="float32, tf32, bf16, or auto: bf16 where it is fast and changes no image.")] = "float32",
 ) -> None:
     """Put the model's noise on clean photographs. A stopped run goes on without redoing finished images.
 
@@ -50,14 +52,20 @@ def sample(
     Example: python -m senm sample --model model --clean photos/clean --out photos/synthetic
     """
     from senm.sampling.pipeline import sample_folder
+    from senm.sampling.precision import AUTO
     from senm.sampling.sampler import check_noise, check_tile
     from senm.sampling.trained import Trained
     from senm.support.progress import console_progress
 
     check_noise(level, temperature)
     check_tile(tile)
-    done = sample_folder(Trained.load(model, device), clean, out, seed=seed, device=device, level=level,
-                         temperature=temperature, tile=tile, progress=console_progress())
+    trained, progress = Trained.load(model, device), console_progress()
+    if precision == AUTO:
+        choice = trained.precision(device)
+        progress.say(choice.sentence)
+        precision = choice.precision
+    done = sample_folder(trained, clean, out, seed=seed, device=device, level=level, temperature=temperature,
+                         tile=tile, precision=precision, progress=progress)
     print(f"{done} image{'' if done == 1 else 's'} in {out}")
 
 

@@ -131,7 +131,8 @@ def sample(model: Trained, images: Many, seed: int | None = None, *, names: str 
         names: one an image; None takes its place in the call, or its name in an `Images` pool.
         level: one level for all, a standard deviation in [0, 1] units; None draws from the model's level source.
         device: where to run; None is where the model is.
-        options: of `senm.sampling.sampler.sample_images` (batch, tile, temperature, precision, compile).
+        options: of `senm.sampling.sampler.sample_images` (batch, tile, temperature, precision, compile); precision
+            may also be 'auto', see `senm.sampling.precision`.
 
     Returns:
         One image for one image, else a list (for an array or tensor of several: the same kind again).

@@ -1,9 +1,10 @@
-"""The profiler: `python -m benchmarks.run profile [--model senm|paired] [--sweep] [--device cuda] [--out DIR]`.
+"""The profiler: `python -m benchmarks.run profile [--model NAME] [--sweep] [--device cuda] [--out DIR]`.
 
 Measures in one run, against rates of this machine measured in the same run: sampling by every arm (plain, fast, lower
 precision, compiled) with its difference to float32, the training step, each layer and part, memory in processes of
 their own, and with --sweep batch, size, depth and tiles. Writes profile.json, CSV tables and plots; what fails is
-recorded with its reason and the rest goes on.
+recorded with its reason and the rest goes on. Of the other noise models, by --model NAME or all: training and sampling
+in a process of their own (`benchmarks.profiling.costs`), in costs.json.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from senm.support.errors import MachineError, UsageError
+from senm.support.errors import MachineError, UsageError, unknown
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,8 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     p = argparse.ArgumentParser(prog="python -m benchmarks.run profile", description=str(__doc__).split("\n\n")[1],
                                 epilog="Example: python -m benchmarks.run profile --scale smoke --out profile")
-    p.add_argument("--model", choices=("senm", "paired"), default="senm")
+    p.add_argument("--model", default="senm",
+                   help="senm or paired (all of the above), another noise model, or all for every one in brief")
     p.add_argument("--scale", choices=("paper", "short", "smoke"), default=None,
                    help="size of the network; default paper on a GPU, short on a CPU")
     p.add_argument("--device", default="cpu")
@@ -69,9 +71,36 @@ def main(arguments: list[str]) -> int:
     if options.one:
         print(json.dumps(one(json.loads(options.one), device)))
         return 0
+    if options.model not in ("senm", "paired"):
+        return in_brief(options)
     session = Session(options, device)
     session.run()
     print(session.text())
+    return 0
+
+
+def in_brief(options: argparse.Namespace) -> int:
+    """What training and sampling with a noise model of any kind cost, without arms to compare; writes costs.json.
+
+    Raises:
+        UsageError: no noise model of this name.
+        MachineError: it could not be measured.
+    """
+    from benchmarks.core import environment
+    from benchmarks.profiling.costs import measure
+    from benchmarks.profiling.throughput import NOISE, convolution_peak, line, write
+
+    if options.model not in (*NOISE, "all"):
+        raise unknown("noise model", options.model, ("senm", "paired", *NOISE, "all"))
+    scale = options.scale or ("paper" if options.device.startswith("cuda") else "short")
+    peak, file = convolution_peak(options.device), options.out / "costs.json"
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in NOISE if options.model == "all" else [options.model]:
+        for rate in (rates := measure(name, scale, options.device, (5, 25))):
+            pixels = f"  {rate.per_second * 256**2 / 1e6:.3g} Mpixel/s" if rate.unit == "images" else ""
+            print(line(rate, peak) + pixels, flush=True)
+        write(file, rates, environment.machine(options.device), peak)
+    print(f"written: {file}")
     return 0
 
 

@@ -30,6 +30,7 @@ from senm.paired import PairedVAE
 from senm.sampling.afterwards import LevelCurve, calibrate, fit_prior
 from senm.sampling.card import CARD, FACTS, card
 from senm.sampling.noise import latent_channels
+from senm.sampling.precision import AUTO, Choice, choose
 from senm.sampling.prior import REACH, FittedPrior
 from senm.sampling.released import folder_of
 from senm.sampling.sampler import check_noise, check_tile, denoise_image, sample_images
@@ -41,6 +42,7 @@ from senm.training.start import Start
 from senm.training.train import Training
 
 ENOUGH_LEVELS = 512
+MIDDLE = 0.08  # a level of the camera of SIDD: what a model without levels of its own is tried at
 HEALTH, PRIOR, CURVE = "health.json", "prior.safetensors", "curve.json"
 Settings = NoiseModelSettings | PairedModelSettings
 
@@ -157,7 +159,8 @@ class Trained:
             device: where to compute; None stays where the network is.
             level: one level for all images; None draws each from the settings' source.
             sampling: changes of `settings.sampling`, such as ``{"prior": "standard"}``.
-            options: of `senm.sampling.sampler.sample_images` (batch, tile, temperature, precision, compile).
+            options: of `senm.sampling.sampler.sample_images` (batch, tile, temperature, precision, compile);
+                precision may be 'auto', see `senm.sampling.precision`.
         """
         how = self.settings.sampling.but(**(sampling or {}))
         chosen = self.level_of(seed, clean) if level is None else lambda name: float(level)
@@ -168,7 +171,19 @@ class Trained:
             chosen = lambda name: curve(asked(name))  # noqa: E731
         if device is not None:
             options["device"] = torch_device(device)
+        if options.get("precision") == AUTO:
+            options["precision"] = self.precision(device, how).precision
         return self._sample(clean, chosen, seed, how, progress=progress or NullProgress(), **options)
+
+    def precision(self, device: str | None = None, sampling: SamplingSettings | None = None) -> Choice:
+        """The precision that 'auto' stands for with this model on this device, and why."""
+        on = torch_device(device) if device is not None else next(self.network.parameters()).device
+        middle = float(np.median(self.levels)) if self.levels else MIDDLE
+
+        def drawn(images: Images, precision: str) -> Iterator[np.ndarray]:
+            return self._sample(images, lambda name: middle, 0, sampling, device=on, precision=precision)
+
+        return choose(drawn, on)
 
     @property
     def in_effect(self) -> Settings:

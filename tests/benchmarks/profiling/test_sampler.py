@@ -124,3 +124,12 @@ def test_wrong_use_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         profiler.main(["--device", "cuda", "--out", str(tmp_path)])
     with pytest.raises(UsageError):
         profiler.main(["--modle", "senm"])
+    with pytest.raises(UsageError, match="did you mean 'deflow'"):
+        profiler.main(["--model", "deflo", "--out", str(tmp_path)])
+
+
+def test_another_noise_model_is_profiled_in_brief(tmp_path, capsys):
+    assert profiler.main(["--model", "gaussian", "--scale", "smoke", "--out", str(tmp_path)]) == 0
+    assert "Mpixel/s" in capsys.readouterr().out
+    (rate,) = json.loads((tmp_path / "costs.json").read_text())["rates"]
+    assert (rate["kind"], rate["system"]) == ("sample", "gaussian") and rate["memory_mib"] > 0
