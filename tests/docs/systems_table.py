@@ -9,7 +9,7 @@ LABELS = {
     "senm-vae": "SeNM-VAE, semi-supervised", "senm-paired": "SeNM-VAE, fully paired", "c2n": "C2N",
     "gaussian": "White Gaussian noise", "heteroscedastic": "Signal-dependent Gaussian noise",
     "external-noise": "noisy images made elsewhere", "dncnn": "DnCNN", "drunet": "DRUNet", "nafnet": "NAFNet",
-    "nafnet-finetune": "NAFNet, fine-tuned", "esrgan": "ESRGAN", "uformer": "Uformer", "restormer": "Restormer",
+    "nafnet-finetune": "NAFNet, fine-tuned", "esrgan": "ESRGAN", "rrdb-psnr": "the L1 start of ESRGAN", "uformer": "Uformer", "restormer": "Restormer",
     "deflow": "DeFlow", "lud-vae": "LUD-VAE", "danet": "DANet", "flow-srgb": "Flow-sRGB", "neca-w": "NeCA-W",
     "n2v": "Noise2Void", "n2s": "Noise2Self", "cvf_sid": "CVF-SID", "apbsn": "AP-BSN with R3", "scpgabnet": "SCPGabNet",
     "sdap": "SDAP", "vdn": "VDN", "deamnet": "DeamNet", "maxim": "MAXIM", "danet-denoiser": "the denoiser of DANet",
