@@ -1,9 +1,9 @@
 """Which changes of a line do the tests nearest to it see? `python -m ci.mutants --each 30` (needs `cosmic-ray`).
 
-cosmic-ray makes the mutants: an operator, a comparison or a number exchanged, a decorator or a `not` taken away. Of each
-file some are drawn by a named stream. A mutant lives in memory only: this process has loaded torch and pytest once,
-and forks for each mutant a child that imports the changed text in place of the file and runs the tests to the first
-failure. What happens in a test's own subprocesses is not seen. `ci.mutation_test` plants defects of other kinds.
+cosmic-ray makes the mutants: an operator, a comparison or a number exchanged, a decorator or a `not` taken away. Of
+each file some are drawn by a named stream. A mutant lives in memory only: this process has loaded torch and pytest
+once, and forks for each mutant a child that imports the changed text in place of the file and runs the tests to the
+first failure. What happens in a test's own subprocesses is not seen. `ci.mutation_test` plants defects of other kinds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ JUDGING = ("tests/benchmarks/judging", "tests/benchmarks/core")
 NEAREST: dict[str, tuple[str, ...]] = {
     "senm/losses.py": ("tests/senm/test_losses.py", "tests/senm/test_official_vectors.py"),
     "senm/gaussians.py": ("tests/senm/test_gaussians.py", "tests/senm/test_official_vectors.py"),
-    "senm/level.py": ("tests/senm/test_level.py",),
+    "senm/level.py": ("tests/senm/test_level.py", "tests/senm/test_model.py", "tests/senm/test_official_vectors.py"),
     "senm/model.py": ("tests/senm/test_model.py", "tests/senm/test_official_vectors.py"),
     "senm/paired.py": ("tests/senm/test_model.py", "tests/senm/test_official_vectors.py"),
     "senm/sampling/prior.py": ("tests/senm/sampling/test_prior.py",),
@@ -69,7 +69,7 @@ class Score:
     survivors: list[str] = field(default_factory=list)
 
 
-class Changed(MetaPathFinder, SourceLoader):
+class Changed(MetaPathFinder, SourceLoader):  # type: ignore[misc]
     """Imports one module from a text instead of its file."""
 
     def __init__(self, file: Path, text: str) -> None:
@@ -122,6 +122,7 @@ def run(tests: Sequence[str], changed: Changed | None, seconds: float) -> bool:
             quiet = os.open(os.devnull, os.O_RDWR)
             for stream in (0, 1, 2):
                 os.dup2(quiet, stream)
+            sys.stdout = sys.stderr = os.fdopen(quiet, "w")
             for name in [name for name in sys.modules if name.partition(".")[0] in PROJECT]:
                 del sys.modules[name]
             if changed is not None:
