@@ -28,8 +28,8 @@ PROJECT = ("senm", "baselines", "benchmarks", "ci", "tests")
 LEFT_OUT = ("_BitOr_", "VariableInserter", "VariableReplacer")
 """Operators, by part of their names, that change `int | None` in annotations, or want names of variables."""
 SLOW = 8.0  # times the tests' own time after which a mutant counts as seen: it does not come to an end
-METRICS = ("tests/benchmarks/metrics",)
-JUDGING = ("tests/benchmarks/judging", "tests/benchmarks/core")
+METRICS = ("tests/benchmarks/metrics/test_vectors.py", "tests/benchmarks/metrics/test_noise.py")
+CLAIMS = ("tests/benchmarks/judging/test_claims.py", "tests/benchmarks/judging/test_compare.py")
 NEAREST: dict[str, tuple[str, ...]] = {
     "senm/losses.py": ("tests/senm/test_losses.py", "tests/senm/test_official_vectors.py"),
     "senm/gaussians.py": ("tests/senm/test_gaussians.py", "tests/senm/test_official_vectors.py"),
@@ -41,9 +41,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "benchmarks/metrics/pairwise.py": METRICS,
     "benchmarks/metrics/distribution.py": METRICS,
     "benchmarks/metrics/residual.py": METRICS,
-    "benchmarks/core/statistics.py": JUDGING,
-    "benchmarks/judging/verdicts.py": JUDGING,
-    "benchmarks/judging/predicates.py": JUDGING,
+    "benchmarks/core/statistics.py": ("tests/benchmarks/core", "tests/benchmarks/judging/test_rows.py"),
+    "benchmarks/judging/verdicts.py": CLAIMS,
+    "benchmarks/judging/predicates.py": CLAIMS,
     "benchmarks/planning/making.py": ("tests/benchmarks/planning",),
     "benchmarks/report/text.py": ("tests/benchmarks/report/test_text.py",),
 }
