@@ -36,7 +36,8 @@ S = TypeVar("S", bound=Settings)
 class Capabilities:
     """What a system can do and what it needs, so that a plan can be refused before anything runs.
 
-    `factor` is the side of a restored image divided by the side of its input (4 for super-resolution).
+    `factor` is the side of a restored image divided by the side of its input (4 for super-resolution); `shares` says
+    that several GPUs can share one training, `fit` then takes a launched `fabric`.
     """
 
     kind: Literal["noise", "restorer"]
@@ -44,6 +45,7 @@ class Capabilities:
     uses_unpaired: bool = False
     trains: bool = True
     factor: int = 1
+    shares: bool = False
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -31,11 +31,12 @@ class _Model:
 
     @classmethod
     def fit(cls, domains: Domains, settings: Settings, *, seed: int, device: str, workdir: Path,
-            progress: Progress) -> Self:
-        """Train, resuming from `workdir`."""
+            progress: Progress, fabric: Any = None) -> Self:
+        """Train, resuming from `workdir`; with `fabric`, as one of its processes."""
         assert isinstance(settings, NoiseModelSettings | PairedModelSettings)
+        seen = observer(workdir.name) if fabric is None or fabric.is_global_zero else None
         return cls(Trained.fit(domains, settings, seed=seed, device=device, workdir=workdir, progress=progress,
-                               observe=observer(workdir.name)))
+                               observe=seen, fabric=fabric))
 
     def sample(self, clean: Images, *, seed: int, device: str, progress: Progress,
                sampling: Mapping[str, str] | None = None) -> Iterator[np.ndarray]:
@@ -57,7 +58,7 @@ class SeNMVAEModel(_Model):
 
     name = "senm-vae"
     kind = NoiseModelSettings
-    capabilities = Capabilities("noise", uses_unpaired=True)
+    capabilities = Capabilities("noise", uses_unpaired=True, shares=True)
 
     @classmethod
     def default_settings(cls, scale: Scale) -> NoiseModelSettings:
@@ -70,7 +71,7 @@ class PairedModel(_Model):
 
     name = "senm-paired"
     kind = PairedModelSettings
-    capabilities = Capabilities("noise", needs_pairs=True)
+    capabilities = Capabilities("noise", needs_pairs=True, shares=True)
 
     @classmethod
     def default_settings(cls, scale: Scale) -> PairedModelSettings:

@@ -139,7 +139,7 @@ class RayPool:
         """Start a step as a task."""
         task = self._task.options(name=step.label, num_cpus=needs.cpu, num_gpus=needs.gpu or None,
                                   memory=int(needs.memory * 2**30))
-        self._refs[task.remote(self.job, step)] = step.key
+        self._refs[task.remote(self.job, step, max(1, int(needs.gpu)))] = step.key
 
     def wait(self, timeout: float) -> list[tuple[str, Answer | Gone]]:
         """What ended within `timeout` seconds."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from benchmarks.core.systems import get
 from senm.config import Settings
 from senm.support.errors import MachineError, UsageError, unknown
 
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
 
 
 class Needs(Settings):
-    """What one step holds: `gpu` GPUs (a share below 1 lets steps share one), `cpu` cores, `memory` GiB."""
+    """What one step holds: `gpu` GPUs, `cpu` cores, `memory` GiB.
 
-    gpu: float = Field(0.0, ge=0, le=1)
+    A share of a GPU below 1 lets steps share one; several serve a training whose system can share its batches.
+    """
+
+    gpu: float = Field(0.0, ge=0)
     cpu: float = Field(1.0, ge=0)
     memory: float = Field(1.0, ge=0)
 
@@ -78,7 +82,7 @@ class Resources:
         for place in ((kind, ""), (kind, system)):
             if place in self.changes:
                 needs = needs.but(**self.changes[place])
-        return needs
+        return needs if needs.gpu <= 1 or shares(kind, system) else needs.but(gpu=1)
 
     def refuse(self, steps: Iterable[Step], nodes: Sequence[Capacity]) -> None:
         """Refuse a plan with a step that no node can hold.
@@ -101,6 +105,11 @@ class Resources:
             )
 
 
+def shares(kind: str, system: str) -> bool:
+    """Whether steps of this kind can use several GPUs: trainings of SeNM-VAE."""
+    return kind == "fit" and bool(system) and bool(get(system).capabilities.shares)
+
+
 def parse(items: Iterable[str]) -> dict[tuple[str, str], dict[str, float]]:
     """Changes of the table from ``KIND=gpu:1,cpu:4,memory:16`` or ``KIND/SYSTEM=...``.
 
@@ -108,7 +117,7 @@ def parse(items: Iterable[str]) -> dict[tuple[str, str], dict[str, float]]:
     {('fit', ''): {'gpu': 1.0, 'cpu': 4.0}, ('restore', 'dncnn'): {'gpu': 0.25}}
 
     Raises:
-        UsageError: an unknown kind or resource, or no number.
+        UsageError: an unknown kind or resource, no number, or several GPUs for a step that cannot use them.
     """
     found: dict[tuple[str, str], dict[str, float]] = {}
     for item in " ".join(items).split():
@@ -125,7 +134,10 @@ def parse(items: Iterable[str]) -> dict[tuple[str, str], dict[str, float]]:
                 raise unknown("resource", name, ("gpu", "cpu", "memory"))
             if not re.fullmatch(r"\d+(\.\d+)?", number):
                 raise UsageError(f"--resources {item!r} gives {name} the amount {number!r}", "a number such as 0.5")
-            if name == "gpu" and float(number) > 1:
-                raise UsageError(f"--resources {item!r} asks for {number} GPUs", "at most 1: a step trains on one GPU")
+            many = name == "gpu" and float(number) > 1
+            if many and (kind != "fit" or (system and not shares(kind, system)) or not float(number).is_integer()):
+                raise UsageError(f"--resources {item!r} asks for {number} GPUs",
+                                 "at most 1, or a whole number for the trainings of senm-vae and senm-paired",
+                                 "--resources fit=gpu:4")
             fields[name] = float(number)
     return found

@@ -13,6 +13,7 @@ from benchmarks.cluster.worker import Job
 from benchmarks.core.options import Options
 from benchmarks.core.step import Step
 from benchmarks.metrics.chosen import VARIABLE
+from senm.support.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmarks.planning.plan import Plan
@@ -33,6 +34,9 @@ def side_by_side(plan: Plan, store: Store, bench: Bench, options: Options, estim
         SenmError: anything that stops the whole run.
     """
     resources = Resources(options.device, options.scale, parse(options.resources))
+    if options.on == "local" and any(resources.of(step).gpu > 1 for step in plan.steps()):
+        raise UsageError("a step on several GPUs with --workers", "--on ray, which gives each step GPUs of its own",
+                         "--on ray in place of --workers")
     job = Job(
         store=str(store.root),
         data=tuple((name, str(data.folder.resolve())) for name, data in bench.data.items()),

@@ -126,8 +126,11 @@ def _runner(job: Job) -> Runner:
     return Runner(store, Bench(job.device, data, workdir=store.workdir), keep_going=False, scale=job.scale)
 
 
-def perform(job: Job, step: Step) -> Answer:
-    """Make one step whose inputs are in the store. Never raises: what went wrong is in the answer."""
+def perform(job: Job, step: Step, devices: int = 1) -> Answer:
+    """Make one step whose inputs are in the store, a training on `devices` GPUs where its system can share it.
+
+    Never raises: what went wrong is in the answer.
+    """
     started, node = time.monotonic(), node_name()
     progress = LiveProgress(Path(job.store) / LIVE / step.key[:32])
 
@@ -135,7 +138,7 @@ def perform(job: Job, step: Step) -> Answer:
         return Answer(step.key, node, round(time.monotonic() - started, 3), notes=tuple(progress.said), **found)
 
     try:
-        runner = _once(job, progress)
+        runner = _once(job, progress, devices)
         for each in () if step.released else step.inputs.values():
             if runner.store.get(each) is None:
                 return answer(lacking=each.key)
@@ -149,11 +152,12 @@ def perform(job: Job, step: Step) -> Answer:
         progress.path.unlink(missing_ok=True)
 
 
-def _once(job: Job, progress: LiveProgress) -> Runner:
+def _once(job: Job, progress: LiveProgress, devices: int) -> Runner:
     """A runner for one step: it remembers nothing of earlier ones, which another worker may have made again."""
     from dataclasses import replace
 
     from benchmarks.running.runner import Runner
 
     shared = _runner(job)
-    return Runner(shared.store, replace(shared.bench, progress=progress), keep_going=False, scale=job.scale)
+    bench = replace(shared.bench, progress=progress, devices=devices)
+    return Runner(shared.store, bench, keep_going=False, scale=job.scale)

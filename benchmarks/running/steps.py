@@ -30,13 +30,17 @@ CHUNK = 256  # images between two marks from which interrupted sampling goes on
 
 @dataclass(frozen=True)
 class Bench:
-    """What steps work with: a device, the prepared data sets by fingerprint, a progress display, scratch folders."""
+    """What steps work with: a device, the prepared data sets by fingerprint, a progress display, scratch folders.
+
+    `devices` is how many GPUs a training may share its batches among, where the system can.
+    """
 
     device: str
     data: Mapping[str, PreparedData]
     progress: Progress = field(default_factory=NullProgress)
     workdir: Callable[[str], Path] | None = None
     checkpoints: Path | None = None
+    devices: int = 1
 
     def prepared(self, step: Step) -> PreparedData:
         """The data set that a step reads."""
@@ -56,16 +60,21 @@ def fit(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Bench) -> N
     """Train a noise model and write `model/` and `log.jsonl`."""
     model = get(step.params["system"])
     work = bench.scratch(step, folder)
+    if bench.devices > 1 and model.capabilities.shares:
+        from benchmarks.running import several
+
+        several.fit(step, bench.prepared(step).folder, folder, work, bench.device, bench.devices, bench.progress)
+        return
     trained = model.fit(
         bench.prepared(step).domains(**step.params["domains"]),
-        _settings(model, step.params["settings"]),
+        settings_from(model, step.params["settings"]),
         seed=step.seed,
         device=bench.device,
         workdir=work,
         progress=bench.progress,
     )
     trained.save(folder / "model")
-    _keep_log(work, folder)
+    keep_log(work, folder)
     keep_health(trained, folder)
 
 
@@ -104,7 +113,7 @@ def fit_restorer(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Be
     work = bench.scratch(step, folder)
     trained = restorer.fit(
         training_data(step, inputs, bench),
-        _settings(restorer, step.params["settings"]),
+        settings_from(restorer, step.params["settings"]),
         seed=step.seed,
         device=bench.device,
         workdir=work,
@@ -113,7 +122,7 @@ def fit_restorer(step: Step, inputs: Mapping[str, Path], folder: Path, bench: Be
         **guidance(step, inputs, bench),
     )
     trained.save(folder / "model")
-    _keep_log(work, folder)
+    keep_log(work, folder)
     keep_health(trained, folder)
 
 
@@ -287,10 +296,12 @@ def read_images(folder: Path) -> Images:
     return PreparedData.open(folder / "images").images("generated", "noisy")
 
 
-def _settings(system: Any, values: Mapping[str, Any]) -> Any:
+def settings_from(system: Any, values: Mapping[str, Any]) -> Any:
+    """A system's settings from what a step's description holds."""
     return type(system.default_settings("smoke")).model_validate(values)
 
 
-def _keep_log(work: Path, folder: Path) -> None:
+def keep_log(work: Path, folder: Path) -> None:
+    """Copy the log of a training beside its model."""
     if (work / "log.jsonl").is_file() and work != folder:
         shutil.copy(work / "log.jsonl", folder / "log.jsonl")

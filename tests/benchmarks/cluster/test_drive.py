@@ -132,7 +132,7 @@ def test_the_resources_of_a_step_follow_kind_system_device_and_what_the_user_say
     assert (changed.of(fit).gpu, changed.of(fit).cpu) == (0.5, 3)
     assert changed.of(Step("fit", "", {"system": "deflow"})).cpu == 2
     assert Resources("cpu", "paper").of(fit).memory > Resources("cpu").of(fit).memory
-    for wrong in ("fit", "fti=cpu:1", "fit=cpus:1", "fit=cpu:-1", "fit=gpu:2", "fit="):
+    for wrong in ("fit", "fti=cpu:1", "fit=cpus:1", "fit=cpu:-1", "sample=gpu:2", "fit=gpu:1.5", "fit="):
         with pytest.raises(UsageError):
             parse([wrong])
 
