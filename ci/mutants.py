@@ -29,7 +29,7 @@ LEFT_OUT = ("_BitOr_", "VariableInserter", "VariableReplacer")
 """Operators, by part of their names, that change `int | None` in annotations, or want names of variables."""
 SLOW = 8.0  # times the tests' own time after which a mutant counts as seen: it does not come to an end
 METRICS = ("tests/benchmarks/metrics/test_vectors.py", "tests/benchmarks/metrics/test_noise.py")
-CLAIMS = ("tests/benchmarks/judging/test_claims.py", "tests/benchmarks/judging/test_compare.py")
+CLAIMS = tuple(f"tests/benchmarks/judging/test_{name}.py" for name in ("claims", "verdicts", "compare"))
 NEAREST: dict[str, tuple[str, ...]] = {
     "senm/losses.py": ("tests/senm/test_losses.py", "tests/senm/test_official_vectors.py"),
     "senm/gaussians.py": ("tests/senm/test_gaussians.py", "tests/senm/test_official_vectors.py"),

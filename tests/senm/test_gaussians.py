@@ -43,6 +43,11 @@ def test_proposition_1_bounds_the_kl_of_the_mixture() -> None:
         assert 0 <= exact <= 0.5 * float(kl(q_y, q_x)) + 1e-9
 
 
+def test_standardised_undoes_a_draw() -> None:
+    q, eps = random_gaussian(3, (2, 3, 4, 4)), random_gaussian(4, (2, 3, 4, 4)).mean
+    torch.testing.assert_close(q.standardised(q.draw(eps)), eps)
+
+
 def test_select_takes_each_sample_from_its_side() -> None:
     a, b = random_gaussian(0, (3, 2, 1, 1)), random_gaussian(1, (3, 2, 1, 1))
     chosen = select(torch.tensor([True, False, True]), a, b)

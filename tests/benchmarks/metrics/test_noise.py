@@ -55,6 +55,26 @@ def test_variance_curve_of_known_noise() -> None:
     assert used == pytest.approx(np.full(used.size, 64 + 1 / 12), rel=0.2)
 
 
+def test_a_variance_is_around_the_bins_own_mean() -> None:
+    """100 pixels of one clean level, half of them 5 and half of them 9 levels above it, and 50 of another level."""
+    clean = np.full((15, 10, 3), 100, np.uint8)
+    clean[10:] = 200
+    noisy = clean.copy()
+    noisy[:5] += 5
+    noisy[5:10] += 9
+    curve = variance_curve(noisy[None], clean[None])
+    assert curve[:, 100 // 16] == pytest.approx([4.0] * 3)
+    assert np.isnan(np.delete(curve, 100 // 16, axis=1)).all(), "50 pixels are too few for a variance"
+
+
+def test_each_pair_of_channels_has_its_own_correlation() -> None:
+    one, other = np.random.default_rng(5).normal(0, 8, (2, 64, 64))
+    noise = np.stack([one, other, -one], axis=-1)
+    clean = np.full((64, 64, 3), 128, np.uint8)
+    found = correlations((clean + noise).round().astype(np.uint8)[None], clean[None])
+    assert found[6:] == pytest.approx([0, -1, 0], abs=0.05), "red and green, red and blue, green and blue"
+
+
 def test_variance_error_sees_strength_by_intensity() -> None:
     clean = clean_images()
     real = noisy_images(clean, 1, sigma=8)

@@ -59,7 +59,7 @@ def test_two_processes_make_the_model_of_one(system: str, data: Any, tmp_path: P
 def test_what_ends_a_process_is_said_in_a_sentence(data: Any, tmp_path: Path) -> None:
     settings = SMOKE.but(train={**FEW, "batch": 1})
     with pytest.raises(TrainingError, match="2 processes share batches of 1 crops"):
-        several.fit(step("senm-vae", data, settings), data.folder, tmp_path, tmp_path / "work", "cpu", 2, NullProgress())
+        several.fit(step("senm-vae", data, settings), data.folder, tmp_path, tmp_path / "w", "cpu", 2, NullProgress())
 
 
 def test_gpus_that_are_not_there_are_named(data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
