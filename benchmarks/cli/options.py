@@ -63,6 +63,9 @@ def _options(
     ] = [],  # noqa: B006
     yes: Annotated[bool, typer.Option("--yes", help="Start paper-scale trainings on a CPU or embedded data.")] = False,
     trust_pairs: Annotated[bool, typer.Option("--trust-pairs", help="Take pairs that do not look like pairs.")] = False,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Delete synthetic images once the restorer that learns from them is done.")
+    ] = False,
     draws: Annotated[int, typer.Option(help="Draws of a column of average KLD (DANet: 50).")] = 0,
 ) -> Options:
     return Options(
@@ -89,6 +92,7 @@ def _options(
         yes,
         draws,
         trust_pairs,
+        discard,
     )
 
 

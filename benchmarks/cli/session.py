@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -210,6 +211,7 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
     """
     from benchmarks.core import environment
     from benchmarks.report.plans import plan_lines
+    from benchmarks.running.discard import discard
     from benchmarks.running.estimate import Estimate
     from benchmarks.running.runner import Runner, missing
     from benchmarks.running.steps import Bench
@@ -240,7 +242,8 @@ def run(names: Iterable[str], options: Options, progress: Progress) -> Finished:
         estimate = Estimate.load(options.device, options.scale)
         outcome = side_by_side(ready.plan, ready.store, bench, options, estimate, wanted)
     else:
-        outcome = Runner(ready.store, bench).run(ready.plan)
+        made = partial(discard, plan=ready.plan, store=ready.store) if options.discard else None
+        outcome = Runner(ready.store, bench, made=made).run(ready.plan)
     results, files = [], []
     for planned in ready.plan.tables:
         result, paths = report(

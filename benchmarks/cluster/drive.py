@@ -60,8 +60,9 @@ class Driver:
     """
 
     def __init__(self, store: Store, pool: Pool, resources: Resources, seconds: Callable[[Step], float],
-                 view: View) -> None:
+                 view: View, made: Callable[[Step], object] | None = None) -> None:
         self.store, self.pool, self.resources, self.seconds, self.view = store, pool, resources, seconds, view
+        self._told = made
         self.outcome = Outcome()
         self.lost: Counter[str] = Counter()
         self.troubled: set[str] = set()
@@ -145,6 +146,8 @@ class Driver:
             (self.outcome.made if answer.made else self.outcome.found).append(key)
             graph.finish(key)
             self.view.done(step, answer, graph)
+            if answer.made and self._told is not None:
+                self._told(step)
 
     def _failed(self, graph: Graph, step: Step, answer: Answer, error: SenmError) -> None:
         if not isinstance(error, TrainingError | DataError | CheckpointError | MachineError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.cluster.drive import Driver, Pool
@@ -13,6 +14,7 @@ from benchmarks.cluster.worker import Job
 from benchmarks.core.options import Options
 from benchmarks.core.step import Step
 from benchmarks.metrics.chosen import VARIABLE
+from benchmarks.running.discard import discard
 from senm.support.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,4 +66,5 @@ def side_by_side(plan: Plan, store: Store, bench: Bench, options: Options, estim
         found = estimate.seconds(step)
         return GUESS if found is None else max(found, 1e-3)
 
-    return Driver(store, pool, resources, seconds, shown).run(plan)
+    made = partial(discard, plan=plan, store=store) if options.discard else None
+    return Driver(store, pool, resources, seconds, shown, made).run(plan)

@@ -42,6 +42,7 @@ class Options:
     yes: bool = False
     draws: int = 0
     trust_pairs: bool = False
+    discard: bool = False
 
     def refuse_container(self, command: str) -> None:
         """Refuse the options of containers and clusters where a command runs no step.

@@ -150,7 +150,7 @@ class Estimate:
         times = [self.seconds(step) for step in todo]
         known = sum(time for time in times if time is not None)
         unknown_steps = sum(time is None for time in times)
-        lines = [f"disk: {size(self._disk(todo))} for {len(todo)} steps to do"]
+        lines = [f"disk: {size(self._disk(todo))} for {len(todo)} steps to do{self._discarding(todo)}"]
         if not self.machine:
             return [*lines, "time: unknown, no speed was measured yet (python -m benchmarks.run throughput)"]
         text = f"time: {known / 3600:.1f} hours ({duration(known)}), measured on {self.machine}"
@@ -195,6 +195,12 @@ class Estimate:
             for step in plan.steps()
         ]
         return {"machine": self.machine, "scale": plan.scale.name, "seeds": list(plan.seeds), "steps": steps}
+
+    def _discarding(self, todo: list[Step]) -> str:
+        """What `--discard` makes of the disk space: of the images that restorers learn from the largest set stays."""
+        learnt = {each.key for step in todo for role, each in step.inputs.items() if role == "synthetic"}
+        sets = [self.bytes(step, _image_bytes(step)) for step in todo if step.key in learnt]
+        return f", {size(self._disk(todo) - sum(sets) + max(sets))} at once with --discard" if len(sets) > 1 else ""
 
     def _disk(self, steps: Iterable[Step]) -> int:
         return sum(self.bytes(step, _image_bytes(step)) for step in steps)

@@ -55,10 +55,12 @@ class Runner:
         bench: what the steps work with.
         keep_going: whether a failing training or checkpoint ends only the rows that need it.
         scale: name of the scale, for the provenance; `run` takes the plan's.
+        made: told of each step that `run` made.
     """
 
-    def __init__(self, store: Store, bench: Bench, keep_going: bool = True, scale: str = "") -> None:
-        self.store, self.bench, self.keep_going = store, bench, keep_going
+    def __init__(self, store: Store, bench: Bench, keep_going: bool = True, scale: str = "",
+                 made: Callable[[Step], object] | None = None) -> None:
+        self.store, self.bench, self.keep_going, self._told = store, bench, keep_going, made
         self.outcome = Outcome()
         self._paths: dict[str, Path] = {}
         self._total = 0
@@ -128,6 +130,8 @@ class Runner:
             self.outcome.failed[step.key] = error
             raise
         (self.outcome.made if made else self.outcome.found).append(step.key)
+        if made and self._told is not None:
+            self._told(step)
         return path
 
     def _begun(self, step: Step) -> bool:

@@ -110,13 +110,14 @@ def test_every_option_is_handed_on_or_belongs_to_one_machine() -> None:
         "scale": "smoke", "data": ("folder:a b", "dnd:/d"), "rows": ("c2n", "real"), "seeds": (0,), "train": True,
         "retrain": True, "out": Path("o"), "store": Path("s"), "weights": Path("w"), "external": {"x": Path("e")},
         "plugins": ("m:C",), "deterministic": False, "threads": 3, "resources": ("fit=gpu:1",), "yes": True, "draws": 5,
-        "trust_pairs": True,
+        "trust_pairs": True, "discard": True,
     }
     assert {each.name for each in fields(Options)} == {*given, *NOT_PASSED}, "a new option belongs to one of them"
     assert words(Options(**given)) == [  # type: ignore[arg-type]
         "--scale", "smoke", "--data", "folder:a b", "--data", "dnd:/d", "--rows", "c2n,real", "--seeds", "0",
         "--train", "--retrain", "--out", "o", "--store", "s", "--weights", "w", "--external", "x=e", "--plugin", "m:C",
         "--no-deterministic", "--threads", "3", "--resources", "fit=gpu:1", "--yes", "--draws", "5", "--trust-pairs",
+        "--discard",
     ]
     assert words(Options(seeds=())) == []
 

@@ -89,6 +89,7 @@ def test_every_option_arrives_in_the_container_with_its_path_translated(tmp_path
         seeds=(0, 2), train=True, retrain=True, device="cuda:1", weights=tmp_path / "weights",
         external={"my model": tmp_path / "images"}, plugins=("mine:Model",), deterministic=False, json=True,
         container=True, gpus="all", workers=2, threads=3, resources=("fit=cpu:2",), yes=True, draws=3, trust_pairs=True,
+        discard=True,
     )  # fmt: skip
     untouched = {f.name for f in dataclasses.fields(Options) if getattr(asked, f.name) == getattr(Options(), f.name)}
     assert untouched == {"on"}, "an option that this test does not exercise; a container runs on one machine"
@@ -98,7 +99,7 @@ def test_every_option_arrives_in_the_container_with_its_path_translated(tmp_path
     arrived = parsed(given.arguments)
     mounts = {place: (host, writable) for host, place, writable in given.mounts}
     for name in ("scale", "rows", "seeds", "train", "retrain", "device", "plugins", "deterministic", "json",
-                 "workers", "threads", "resources", "yes", "draws", "trust_pairs"):
+                 "workers", "threads", "resources", "yes", "draws", "trust_pairs", "discard"):
         assert getattr(arrived, name) == getattr(asked, name), name
     assert arrived.data == ("folder:/mnt/data0,_n,_c", "embedded", "sidd:/mnt/data2")
     assert mounts["/mnt/data0"] == (tmp_path / "pairs", False) and mounts["/mnt/data2"] == (tmp_path / "sidd", False)
