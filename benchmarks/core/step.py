@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("senm", "baselines", "benchmarks")
+INSTALLED = frozenset(("site-packages", "dist-packages"))
+"""Folders of an environment, which may lie beside a plugin."""
 NEUTRAL = frozenset(
     f"benchmarks.core.{name}" for name in ("environment", "record", "step", "systems")
 ) | frozenset(("benchmarks.store.released", "baselines", "senm.__main__", "senm.config", "senm.support.errors",
@@ -112,7 +114,7 @@ def source_digest(modules: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=256)
 def closure(modules: tuple[str, ...]) -> dict[str, Path]:
-    """The modules and every project module that they import, lazily or not: name -> file."""
+    """The modules and what they import, lazily or not, of this project and of a plugin's own: name -> file."""
     found: dict[str, Path] = {}
     queue = list(modules)
     while queue:
@@ -123,7 +125,7 @@ def closure(modules: tuple[str, ...]) -> dict[str, Path]:
         if path is None:
             continue
         found[name] = path
-        queue += _imports(path)
+        queue += _imports(path, name)
     return found
 
 
@@ -137,15 +139,30 @@ def _module_file(name: str) -> Path | None:
 
 
 @lru_cache(maxsize=1024)
-def _imports(path: Path) -> tuple[str, ...]:
+def _imports(path: Path, name: str) -> tuple[str, ...]:
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return tuple(sorted(name for name in names if name.split(".")[0] in PACKAGES))
+        elif isinstance(node, ast.ImportFrom) and (node.module or node.level):
+            base = ".".join([*package.split(".")[: len(package.split(".")) - node.level + 1], node.module or ""])
+            module = base.strip(".") if node.level else str(node.module)
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+    return tuple(sorted(each for each in names if each and _followed(each, path, name)))
+
+
+def _followed(imported: str, path: Path, name: str) -> bool:
+    """Whether an import leads into this project, or from a plugin to a module of its own package or folder."""
+    top = imported.partition(".")[0]
+    if top in PACKAGES or name.partition(".")[0] in PACKAGES:
+        return top in PACKAGES
+    if "." in name or path.name == "__init__.py":
+        return top == name.partition(".")[0]
+    file = _module_file(top)
+    return file is not None and path.parent in file.parents and INSTALLED.isdisjoint(
+        file.relative_to(path.parent).parts)
 
 
 @lru_cache(maxsize=1024)

@@ -165,8 +165,8 @@ class Estimate:
             return []
         hours = {name: known / 3600 * self.peak / peak for name, peak in GPUS.items()}
         said = " or ".join(f"{value:,.0f} hours on one {name}" for name, value in hours.items())
-        return [f"estimate for a GPU, not measured: at least {said}, if each step reached the share of the data sheet's dense "
-                f"TF32 rate that it reaches here of {self.peak:.2g} TFLOP/s; small networks reach less"]
+        return [f"estimate for a GPU, not measured: at least {said}, if each step reached the share of the data "
+                f"sheet's dense TF32 rate that it reaches here of {self.peak:.2g} TFLOP/s; small networks reach less"]
 
     def _memory(self, todo: list[Step]) -> list[str]:
         measured = [(self.memory_mib(step), step.label) for step in todo]
