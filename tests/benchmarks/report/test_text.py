@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
+from pathlib import Path
 
 import pytest
 
-from benchmarks.core.record import Cell, ClaimResult, Column, Row, TableResult
+from benchmarks.core.record import Cell, ClaimResult, Column, Row, TableResult, read
 from benchmarks.report.html import page
-from benchmarks.report.terminal import number, overview, show
-from benchmarks.report.text import comma_separated, latex, markdown
+from benchmarks.report.terminal import number, overview, show, why_empty
+from benchmarks.report.text import comma_separated, latex, markdown, write_all
 from benchmarks.report.view import EXTRA
 from tests.benchmarks.report_cases import result, results
 
@@ -171,3 +172,32 @@ def test_the_page_sets_the_best_number_bold_as_latex_does() -> None:
     table = result("table1")
     extra = min(EXTRA, sum(column.extra for column in table.columns))
     assert page([table]).count('class="ours best"') == extra + latex(table).count("textbf") > extra
+
+
+def test_a_run_writes_every_form_and_claims_only_where_there_are_some(tmp_path: Path) -> None:
+    made = write_all(RESULT, tmp_path / "a")
+    assert {form: path.name for form, path in made.items()} == {
+        "json": "table.json", "md": "table.md", "csv": "table.csv", "tex": "table.tex", "claims": "claims.csv"}
+    assert all(path.parent == tmp_path / "a" and path.read_text() for path in made.values())
+    assert read(made["json"], TableResult) == RESULT
+    assert made["claims"].read_text().splitlines()[1].startswith("t1-x,")
+    bare = write_all(RESULT.model_copy(update={"claims": ()}), tmp_path / "b")
+    assert "claims" not in bare and len(list((tmp_path / "b").iterdir())) == 4
+
+
+def test_markdown_has_a_section_for_what_there_is_and_none_for_what_there_is_not() -> None:
+    text = markdown(RESULT)
+    for title, line in (("Claims", "| A beats B (table 1) | fails | holds | psnr: a |"), ("Notes", "- a note"),
+                        ("Not as in the paper", "- nf 8 instead of 64"), ("Empty cells", "- a: it failed")):
+        assert f"## {title}" in text and line in text
+    assert "- b: send it" in text
+    empty = markdown(RESULT.model_copy(update={"claims": (), "notes": (), "deviations": (), "cells": ()}))
+    assert "##" not in empty
+
+
+def test_a_reason_that_several_rows_share_is_given_once() -> None:
+    cells = tuple(Cell(row=row, column="kld", state="not run", reason=reason)
+                  for row, reason in (("a", "no weights"), ("b", "no weights"), ("real", "it failed")))
+    shared = RESULT.model_copy(update={"cells": cells})
+    assert why_empty(shared, ("not run",)) == ["a, b: no weights", "real: it failed"]
+    assert why_empty(shared, ("needs server",)) == []
