@@ -1,4 +1,4 @@
-"""The README's table of systems, made from the code: `python -m tests.docs.systems_table` prints it."""
+"""The table of systems in docs/systems.md, made from the code: `python -m tests.docs.systems_table` prints it."""
 
 from __future__ import annotations
 

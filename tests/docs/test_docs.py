@@ -118,7 +118,7 @@ def test_commands_and_options_are_known_to_the_command_line(page: str, command: 
 
 
 def test_the_table_of_systems_is_that_of_the_code() -> None:
-    assert markdown() in TEXTS["README.md"], "python -m tests.docs.systems_table prints the table"
+    assert markdown() in TEXTS["docs/systems.md"], "python -m tests.docs.systems_table prints the table"
 
 
 def test_presets_are_printed_with_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +160,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_lines_on_ones_own_photographs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's three commands as written, at the smallest size, then the Python blocks of both pages."""
+    """The README's four commands as written, at the smallest size, then the Python blocks of both pages."""
     from baselines import get
     from senm.__main__ import main
 
@@ -169,7 +169,7 @@ def test_the_lines_on_ones_own_photographs(place: Path, monkeypatch: pytest.Monk
     smallest = dncnn.default_settings("smoke")
     monkeypatch.setattr(dncnn, "default_settings", classmethod(lambda cls, scale: smallest))
     lines = [line for block in blocks("README.md", "bash") for line in block.splitlines() if " -m senm " in line]
-    assert [line.split()[3] for line in lines] == ["train", "sample", "denoise"]
+    assert [line.split()[3] for line in lines] == ["sample", "train", "sample", "denoise"]
     for line in lines:
         words = shlex.split(line)[3:]
         small = ["--preset", "smoke", "--set", "train.iterations=2"] if words[0] == "train" else []
