@@ -57,6 +57,45 @@ def test_a_known_coloured_gaussian_is_recovered() -> None:
     assert lag == pytest.approx(float((taps[:, 1:] * taps[:, :-1]).sum()), abs=0.03)
 
 
+def test_lagged_products_by_hand() -> None:
+    """Of 2 channels of 3 x 2 cells: for each lag, the sum over all pairs of cells that far apart, and their number."""
+    cells = np.random.default_rng(0).normal(size=(2, 3, 2))
+    sums, counts = prior.lagged(cells)
+    side = 2 * prior.ZERO + 1
+    for dy in range(-prior.ZERO, prior.ZERO + 1):
+        for dx in range(-prior.ZERO, prior.ZERO + 1):
+            pairs = [(cells[:, r + dy, c + dx], cells[:, r, c]) for r in range(3) for c in range(2)
+                     if 0 <= r + dy < 3 and 0 <= c + dx < 2]
+            place = prior.ZERO + dy, prior.ZERO + dx
+            assert counts[place].item() == len(pairs)
+            wanted = sum((np.outer(there, here) for there, here in pairs), np.zeros((2, 2)))
+            np.testing.assert_allclose(sums[place], wanted, atol=1e-12)
+    assert sums.shape == (side, side, 2, 2)
+
+
+@pytest.mark.parametrize(("lag", "kept"), [(1, 1.0), (2, 1.0), (4, 0.5), (6, 0.0)])
+def test_covariances_are_whole_up_to_two_cells_and_nothing_from_six(lag: int, kept: float) -> None:
+    """One channel with a covariance of 0.2 at one lag: what the filter's own covariance is there."""
+    covariances = np.zeros((2 * prior.ZERO + 1, 2 * prior.ZERO + 1, 1, 1))
+    covariances[prior.ZERO, prior.ZERO] = 1
+    for sign in (-1, 1):
+        covariances[prior.ZERO, prior.ZERO + sign * lag] = 0.2
+    taps = prior.square_root(covariances, None)[0, 0].astype(np.float64)
+    wide = np.pad(taps, 8)
+    made = float((wide * np.roll(wide, lag, 1)).sum())
+    assert made == pytest.approx(0.2 * kept, abs=0.02)
+    assert float((taps**2).sum()) == pytest.approx(1, abs=1e-5), "the variance is put right"
+
+
+def test_without_phase_layers_keep_to_themselves() -> None:
+    """The second layer is a copy of places of the first: seen with phase, not seen without."""
+    copied = [[layers[0], layers[0][..., ::2, ::2].clone()] for layers in white(24)]
+    for phase in (True, False):
+        centre = prior.fit(copied, phase).filter[:, :, prior.REACH, prior.REACH].numpy()
+        between = np.abs(centre[:8, 8:]).max()
+        assert bool(between > 0.4) is phase and np.abs(np.diag(centre)).min() > 0.4
+
+
 def test_the_phase_is_kept_where_it_is_asked_for() -> None:
     scale = torch.tensor([[0.5, 1.3], [1.3, 0.5]]).repeat(32, 32)
     known = [[layers[0] * scale, layers[1]] for layers in white(24)]
