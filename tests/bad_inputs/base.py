@@ -13,7 +13,7 @@ import numpy as np
 from baselines.published.external import ExternalNoise, ExternalSettings
 from benchmarks.data.prepare import prepare
 from senm.data.embedded import PHOTOGRAPHS, load
-from senm.data.formats import dnd, folder, rwsr, sidd
+from senm.data.formats import dnd, folder, rwsr, sidd, unpaired
 from senm.data.formats.sidd_blocks import BlockShape
 from senm.data.images import write_png
 from senm.data.pool import ArrayImages
@@ -58,6 +58,13 @@ def own_pairs(root: Path) -> None:
         write_png(root / f"p{number}_noisy.png", (clean + noise).round().clip(0, 255).astype(np.uint8))
 
 
+def without_pairs(root: Path) -> None:
+    """Bad photographs in `low`, good ones of other scenes in `high`."""
+    for i in range(4):
+        write_png(root / "low" / f"l{i}.png", fx.noisy(fx.photo(64, 80, i), i))
+        write_png(root / "high" / f"h{i}.png", fx.photo(96, 128, 40 + i))
+
+
 SPLIT = ArrayImages(np.full((2, 16, 16, 3), 90, np.uint8), ["0001_01", "0001_02"])
 
 
@@ -81,6 +88,7 @@ CALLS: dict[str, tuple[Callable[[Path], Any], Callable[[Path, Path], Any]]] = {
     "DND": (fx.dnd, lambda r, o: dnd.prepare(r, o, shape=DND)),
     "AIM19": (lambda r: fx.rwsr(r, "aim19"), lambda r, o: rwsr.prepare("aim19", r, o, sizes=RWSR, workers=1)),
     "own pairs": (own_pairs, lambda r, o: folder.prepare(r, o, "smoke", noisy_suffix="_noisy", clean_suffix="_clean")),
+    "no pairs": (without_pairs, lambda r, o: unpaired.prepare(r / "low", o, partners=r / "high", workers=1)),
     "made elsewhere": (elsewhere, lambda r, o: scored(r)),
     "any": (lambda r: r.mkdir(), lambda r, o: prepare("sidd", r, o)),
 }

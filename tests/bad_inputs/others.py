@@ -108,6 +108,32 @@ def _(root: Path) -> Any:
     return lambda: prepare("nitre20", root, root.parent / "out")
 
 
+@case("no pairs", "a photograph in both folders")
+def _(root: Path) -> None:
+    fx.png(root / "high" / "again.png", fx.noisy(fx.photo(64, 80, 2), 2))
+
+
+@case("no pairs", "one bad photograph alone")
+def _(root: Path) -> None:
+    for i in range(1, 4):
+        (root / "low" / f"l{i}.png").unlink()
+
+
+@case("no pairs", "a good photograph that is too small")
+def _(root: Path) -> None:
+    fx.png(root / "high" / "small.png", fx.photo(24, 128, 9))
+
+
+@case("no pairs", "a good photograph of one colour")
+def _(root: Path) -> None:
+    fx.png(root / "high" / "grey.png", np.full((64, 64, 3), 128, np.uint8))
+
+
+@case("no pairs", "one name twice")
+def _(root: Path) -> None:
+    fx.png(root / "low" / "l0.bmp", fx.photo(64, 80, 77))
+
+
 @case("any", "no folder given")
 def _(root: Path) -> Any:
     return lambda: prepare("sidd", None, root.parent / "out")

@@ -47,7 +47,8 @@ def prepare(root: Path | str, out: Path | str, *, partners: Path | str, scale: s
         files[folder], seen[folder] = _once(folder, progress)
     if both := seen[low].keys() & seen[high].keys():
         one = min(both, key=lambda pixels: seen[low][pixels])
-        raise DataError(f"{len(both)} photographs are in both folders (first: {seen[low][one]} = {seen[high][one]})",
+        shared = "1 photograph is" if len(both) == 1 else f"{len(both)} photographs are"
+        raise DataError(f"{shared} in both folders (first: {seen[low][one]} = {seen[high][one]})",
                         "low-quality photographs in the first folder, good ones in the second",
                         "check that the folders are what they are called")
     if len(files[low]) < 2:

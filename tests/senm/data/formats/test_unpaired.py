@@ -60,7 +60,7 @@ def test_a_copy_is_taken_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda low, high: write_png(high / "x.png", noisy(photo(75, 90, 10), 0)), "are in both folders"),
+        (lambda low, high: write_png(high / "x.png", noisy(photo(75, 90, 10), 0)), "1 photograph is in both folders"),
         (lambda low, high: write_png(low / "x.png", photo(7, 90, 1)), "at least 8 on each side"),
         (lambda low, high: write_png(high / "x.png", photo(31, 90, 1)), "at least 32 on each side"),
         (lambda low, high: write_png(low / "x.png", np.full((64, 64, 3), 9, np.uint8)), "one flat colour"),
