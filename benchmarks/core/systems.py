@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import baselines
@@ -18,6 +19,11 @@ def get(name: str) -> Any:
     if colon and module.startswith("baselines."):
         return getattr(importlib.import_module(module), kind)
     return baselines.get(name)
+
+
+def settings_from(system: Any, values: Mapping[str, Any]) -> Any:
+    """A system's settings from what a step's description holds."""
+    return type(system.default_settings("smoke")).model_validate(values)
 
 
 def module_of(name: str) -> str:

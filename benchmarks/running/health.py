@@ -34,6 +34,12 @@ def keep_health(trained: Any, artefact: Path) -> None:
         place(artefact).write_text(json.dumps(found, sort_keys=True), encoding="utf-8")
 
 
+def keep_log(work: Path, folder: Path) -> None:
+    """Copy the log of a training beside its model."""
+    if (work / "log.jsonl").is_file() and work != folder:
+        shutil.copy(work / "log.jsonl", folder / "log.jsonl")
+
+
 def pass_health_on(inputs: Mapping[str, Path], folder: Path) -> None:
     """Copy a model's health to the images made with it."""
     if place(inputs["model"]).is_file():

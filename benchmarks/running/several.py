@@ -48,8 +48,8 @@ def train(fabric: Any, told: dict[str, Any]) -> None:
     import torch
 
     import baselines
-    from benchmarks.running.health import keep_health
-    from benchmarks.running.steps import keep_log, settings_from
+    from benchmarks.core.systems import settings_from
+    from benchmarks.running.health import keep_health, keep_log
     from senm.data.prepared import PreparedData
     from senm.training.distributed import mapped_once
 

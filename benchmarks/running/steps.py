@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.core.systems import get
-from benchmarks.running.health import keep_health, pass_health_on
+from benchmarks.core.systems import get, settings_from
+from benchmarks.running.health import keep_health, keep_log, pass_health_on
 from senm.support.errors import DataError, TrainingError
 from senm.support.progress import NullProgress, Progress, Task
 
@@ -294,14 +294,3 @@ def read_images(folder: Path) -> Images:
     from senm.data.prepared import PreparedData
 
     return PreparedData.open(folder / "images").images("generated", "noisy")
-
-
-def settings_from(system: Any, values: Mapping[str, Any]) -> Any:
-    """A system's settings from what a step's description holds."""
-    return type(system.default_settings("smoke")).model_validate(values)
-
-
-def keep_log(work: Path, folder: Path) -> None:
-    """Copy the log of a training beside its model."""
-    if (work / "log.jsonl").is_file() and work != folder:
-        shutil.copy(work / "log.jsonl", folder / "log.jsonl")

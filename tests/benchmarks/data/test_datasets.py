@@ -81,7 +81,7 @@ def test_real_pairs_come_before_synthetic_ones(tiny: PreparedData) -> None:
 def test_readme_and_help_name_every_kind_of_data(kind: str) -> None:
     from benchmarks.cli.options import DataSets
 
-    text = kind if kind == "embedded" else f"{kind}:PATH"
+    text = {"embedded": kind, "unpaired": "unpaired:LOW,HIGH"}.get(kind, f"{kind}:PATH")
     assert text in DataSets.__metadata__[0].help
     assert text.replace("embedded", "Data other than the embedded") in (ROOT / "README.md").read_text()
 
@@ -103,7 +103,7 @@ def test_sets_that_are_cut_by_scale_are_prepared_for_each_scale(kind: str, tmp_p
         assert smoke == short == paper, "it has one form"
         return
     assert smoke not in (short, paper), "a smoke preparation must not serve a larger scale"
-    assert (short == paper) == (kind in datasets.SUPER_RESOLUTION), "short and paper share where nothing is cut"
+    assert (short == paper) == (kind in datasets.CHALLENGES), "short and paper share where nothing is cut"
 
 
 def test_a_smoke_preparation_is_not_used_at_paper_scale(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class System:
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(steps, "get", lambda name: System())
-    monkeypatch.setattr(steps, "_settings", lambda system, values: values)
+    monkeypatch.setattr(steps, "settings_from", lambda system, values: values)
     monkeypatch.setattr(steps, "training_data", lambda step, inputs, bench: ["pairs"])
     return Bench("cpu", {"f": SimpleNamespace(domains=lambda **given: given)})  # type: ignore[dict-item]
 

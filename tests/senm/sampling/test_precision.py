@@ -12,7 +12,7 @@ import senm
 from senm.__main__ import main
 from senm.config import SMOKE
 from senm.data.images import write_png
-from senm.sampling import precision
+from senm.sampling import precision, trained
 from senm.sampling.precision import choose, computes_bf16, probes
 from senm.sampling.trained import Trained
 
@@ -72,9 +72,17 @@ def test_auto_is_the_precision_that_was_chosen(fast, monkeypatch, tmp_path, caps
     settings = SMOKE.but(sampling={"output": "direct"})  # the difference of an untrained network is nothing
     model = Trained(senm.SeNMVAE(settings.network), settings, levels=[0.05])
     image = probes()[0]
-    auto, named = (senm.sample(model, image, seed=1, precision=each) for each in ("auto", chosen))
-    other = senm.sample(model, image, seed=1, precision="float32" if chosen == "bf16" else "bf16")
-    assert np.array_equal(auto, named) and not np.array_equal(auto, other)
+    used: list[str] = []
+    sample_images = trained.sample_images
+
+    def seen(*args, precision="float32", **options):
+        used.append(precision)
+        return sample_images(*args, precision=precision, **options)
+
+    monkeypatch.setattr(trained, "sample_images", seen)
+    auto = senm.sample(model, image, seed=1, precision="auto")
+    assert used == ["float32", "bf16", chosen], "the check, and the images"
+    assert np.array_equal(auto, senm.sample(model, image, seed=1, precision=chosen))
     model.save(tmp_path / "model")
     write_png(tmp_path / "clean" / "a.png", image)
     command = ["sample", "--model", str(tmp_path / "model"), "--clean", str(tmp_path / "clean"), "--out",
