@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from benchmarks.judging.predicates import Comparison, better, shrinking
+from benchmarks.judging.predicates import Comparison, better, shrinking, some
 from benchmarks.judging.verdicts import Claim, Judged, judge_cells
 
 METRICS = {"psnr": "psnr_rgb_uint8", "kld": "kld_senm_official"}
@@ -37,13 +37,13 @@ def test_a_claim_that_fails_names_every_cell_that_fails() -> None:
 
 
 def test_missing_cells_come_first_grouped_by_reason_and_counted() -> None:
-    others = [f"r{i}" for i in range(7)]
+    others = [f"r{i}" for i in range(9)]
     values = {("a", "psnr"): NEAR, ("r0", "psnr"): FAR}
     reasons = {(name, "psnr"): "quoted" for name in others}
     found = judged(tuple(one for other in others for one in better("a", other, ["psnr"])), values, reasons)
     assert found.state == "undecided"
-    assert found.notes == ("quoted: r1 psnr, r2 psnr, r3 psnr, r4 psnr and 2 more",
-                           "1 of 7 comparisons can be made, of which 1 hold")
+    assert found.notes == ("quoted: r1 psnr, r2 psnr, r3 psnr, r4 psnr and 4 more",
+                           "1 of 9 comparisons can be made, of which 1 hold")
     few = judged(tuple(one for other in others[:5] for one in better("a", other, ["psnr"])), values, reasons)
     assert few.notes[0] == "quoted: r1 psnr, r2 psnr, r3 psnr, r4 psnr"
     assert few.deciding == ("psnr: a 30 against r0 20 (standard error 0.13)",), "what could be compared is shown"
@@ -62,6 +62,20 @@ def test_differences_within_the_spread_are_counted() -> None:
     assert found.state == "undecided" and not found.lone
     assert found.notes == ("1 of 2 differences may be chance at 5 % (Welch's test, Holm's correction)",)
     assert [text.split(" (")[0] for text in found.deciding] == ["psnr: a 30 against c 30"]
+
+
+def test_every_open_difference_is_named() -> None:
+    wide = [10.0, 30.0, 50.0]
+    found = judged((*better("a", "b", ["psnr"]), *better("a", "c", ["psnr"])),
+                   {("a", "psnr"): NEAR, ("b", "psnr"): wide, ("c", "psnr"): [w + 1 for w in wide]})
+    assert found.notes[0].startswith("2 of 2 differences")
+    assert [text.split(" (")[0] for text in found.deciding] == ["psnr: a 30 against b 30", "psnr: a 30 against c 31"]
+
+
+def test_of_a_claim_that_one_cell_can_fulfil_those_that_hold_are_counted() -> None:
+    open_ = Claim("t", "table9", "here", "some one", (*better("a", "b", ["psnr"]), *better("a", "c", ["psnr"])), some)
+    found = judge_cells(open_, {("a", "psnr"): FAR, ("b", "psnr"): NEAR}, {}, METRICS)
+    assert found.state == "undecided" and found.notes[1] == "1 of 2 comparisons can be made, of which 0 hold"
 
 
 def test_one_replicate_is_no_chance_but_no_spread() -> None:
