@@ -72,6 +72,14 @@ def test_paper_dialect_is_equation_11(model: SeNMVAE, net: LevelNet) -> None:
     torch.testing.assert_close(by_domain["target"], loss_t)
 
 
+def test_a_clean_pass_that_is_made_for_its_kl_alone_reconstructs_nothing(model: SeNMVAE, net: LevelNet) -> None:
+    batch = batch_of(2, 1, 2)
+    loss = AUTHORS_LOSS.but(reconstruct_x=False, kl_z_passes="from_y")
+    terms = semi_terms(model, net, batch, draws_for(model, batch), 5, loss)
+    assert float(terms.values["paired/kl_z"]) > 0
+    assert not [name for name in terms.values if name.endswith("rec_x")]
+
+
 @pytest.mark.parametrize("loss", [AUTHORS_LOSS, PAPER_LOSS], ids=["authors", "paper"])
 def test_parts_of_a_batch_add_up_to_the_whole(model: SeNMVAE, net: LevelNet, loss: LossSettings) -> None:
     batch = batch_of(3, 2, 2)
