@@ -72,7 +72,10 @@ def read_state_dict(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]
     Raises:
         CheckpointError: missing or broken file, or one that holds more than tensors.
     """
-    state: Any = dict(source) if isinstance(source, Mapping) else read_tensors(source)
+    return _flat(dict(source) if isinstance(source, Mapping) else read_tensors(source))
+
+
+def _flat(state: Any) -> dict[str, Tensor]:
     for wrapper in ("model_weight", "model_state_dict", "denoiser", "state_dict", "params", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
@@ -103,6 +106,19 @@ def read_tensors(source: str | Path) -> Any:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} cannot be read ({reason})", "a file of tensors only, not truncated",
                               "download it again, or export its state dict as safetensors") from None
+
+
+def read_part(source: str | Path, *entries: str) -> dict[str, Tensor]:
+    """The state dict under these entries of a file, one inside the other; an entry that is not there is passed over.
+
+    Raises:
+        CheckpointError: as `read_state_dict`.
+    """
+    found = read_tensors(source)
+    for entry in entries:
+        if isinstance(found, Mapping) and isinstance(found.get(entry), Mapping):
+            found = found[entry]
+    return _flat(found)
 
 
 def unfit(name: Any, tensor: Tensor) -> str:

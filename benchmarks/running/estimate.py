@@ -116,9 +116,13 @@ class Estimate:
             return 0.0
         if not any(step.cost.values()):
             return 0.0
-        rates = {unit: self._rate(step, unit) for unit in step.cost}
-        known = [amount / rate.per_second for unit, amount in step.cost.items() if (rate := rates[unit]) is not None]
-        return sum(known) if len(known) == len(step.cost) else None
+        total = 0.0
+        for unit, amount in step.cost.items():
+            rate = self._rate(step, unit)
+            if rate is None:
+                return None
+            total += amount / rate.per_second
+        return total
 
     def memory_mib(self, step: Step) -> float:
         """Peak memory of a step where it was measured, 0 where it was not or nothing is made."""

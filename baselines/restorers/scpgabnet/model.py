@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,7 +16,7 @@ from baselines.restorers.deamnet.networks import DeamNetwork
 from baselines.restorers.scpgabnet.losses import Networks
 from baselines.restorers.scpgabnet.networks import Discriminator, Generator, HighPass
 from baselines.restorers.scpgabnet.training import Collaboration, SCPGabNetTraining
-from senm.checkpoint import read_state_dict, read_tensors
+from senm.checkpoint import read_part
 from senm.config import Settings
 from senm.data.digest import content
 from senm.data.domains import Domains
@@ -134,9 +133,4 @@ def published_denoiser(file: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: missing, broken, or neither.
     """
-    found = read_tensors(file)
-    if isinstance(found, Mapping) and isinstance(found.get("model_state_dict"), Mapping):
-        found = found["model_state_dict"]
-    if isinstance(found, Mapping) and isinstance(found.get("D"), Mapping):
-        found = found["D"]
-    return read_state_dict(found if isinstance(found, Mapping) else file)
+    return read_part(file, "model_state_dict", "D")

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -78,18 +78,16 @@ class PSNRStartSettings(RestorerSettings):
     training: PSNRTraining = PSNRTraining()
 
 
-class ESRGAN(NetworkRestorer):
-    """Enlarges four times; 16,697,987 parameters at paper scale."""
+class RRDB(NetworkRestorer):
+    """The generator that both trainings share, and its published files; 16,697,987 parameters at paper scale."""
 
-    name = "esrgan"
-    settings_type: ClassVar[type[RestorerSettings]] = ESRGANSettings
     capabilities = Capabilities(kind="restorer", needs_pairs=True, factor=FACTOR)
     whole = 1 << 18  # the images of AIM19 and NTIRE20 whole, as published
     tile = 192
     overlap = 16
 
     @classmethod
-    def build(cls, settings: ESRGANSettings) -> nn.Module:
+    def build(cls, settings: ESRGANSettings | PSNRStartSettings) -> nn.Module:
         from spandrel.architectures.ESRGAN import ESRGAN as Network
 
         size = settings.network
@@ -122,6 +120,13 @@ class ESRGAN(NetworkRestorer):
     def published_state(cls, file: Path) -> dict[str, Tensor]:
         """An RRDBNet of any of the three layouts, or of ncnn's (Impressionism's released network)."""
         return read_ncnn(file) if file.suffix == ".bin" else super().published_state(file)
+
+
+class ESRGAN(RRDB):
+    """Enlarges four times: a training for PSNR, then the adversarial one."""
+
+    name = "esrgan"
+    settings_type = ESRGANSettings
 
     @classmethod
     def default_settings(cls, scale: Scale) -> ESRGANSettings:
@@ -206,7 +211,7 @@ class ESRGAN(NetworkRestorer):
         return cls(step.network, settings)
 
 
-class PSNRStart(ESRGAN):
+class PSNRStart(RRDB):
     """The L1 training on bicubic reductions that the adversarial trainings go on from, one for all of them.
 
     Stands in for the published RRDB_PSNR_x4.pth (Wang et al., ESRGAN, ECCVW 2018), which nothing packaged carries.
@@ -216,28 +221,10 @@ class PSNRStart(ESRGAN):
     settings_type = PSNRStartSettings
 
     @classmethod
-    def default_settings(cls, scale: Scale) -> PSNRStartSettings:  # type: ignore[override]
+    def default_settings(cls, scale: Scale) -> PSNRStartSettings:
         """The PSNR stage of an ESRGAN of this scale, on its own."""
         whole = ESRGAN.default_settings(scale)
         return PSNRStartSettings(network=whole.network, training=whole.psnr)
-
-    @classmethod
-    def fit(cls, sources: Sequence[Pairs], settings: Any, *, seed: int, device: str, workdir: Path,
-            progress: Progress, start: Path | None = None, weights: Weights | None = None,
-            real: Images | None = None) -> Self:
-        """Train with L1 alone; `weights` and `real` are of the adversarial stage and not used.
-
-        Raises:
-            DataError: no pairs, an image smaller than the crop, or a clean side that is not four times larger.
-            MachineError: the device is missing.
-            TrainingError: the loss stays non-finite.
-        """
-        pairs = [mapped_pairs(each, workdir, f"pairs{i}") for i, each in enumerate(sources)]
-        network = train(
-            cls.initialised(settings, seed, start), pairs, settings.training, seed=seed, device=device,
-            workdir=workdir, progress=progress, label=f"train {cls.name}", factor=FACTOR,
-        )
-        return cls(network, settings)
 
 
 def discriminator(settings: GANTraining, seed: int) -> nn.Module:

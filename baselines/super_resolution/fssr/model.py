@@ -29,7 +29,7 @@ from baselines.super_resolution.esrgan.parts import distance
 from baselines.super_resolution.frequency import Shrink, truncated
 from baselines.super_resolution.fssr.networks import Critic, Generator
 from baselines.super_resolution.fssr.training import DegradationTraining, Step
-from senm.checkpoint import read_state_dict, read_tensors
+from senm.checkpoint import read_part
 from senm.config import Settings
 from senm.data import domains as crops
 from senm.data.crops import CropReader, augment
@@ -218,10 +218,7 @@ class FSSR:
 
 def published_state(file: Path) -> Mapping[str, Tensor]:
     """The generator of a published checkpoint, which keeps it beside the discriminator and both optimisers."""
-    whole = read_tensors(file)
-    if isinstance(whole, Mapping) and isinstance(whole.get("model_g_state_dict"), Mapping):
-        whole = whole["model_g_state_dict"]
-    return read_state_dict(whole if isinstance(whole, Mapping) else file)
+    return read_part(file, "model_g_state_dict")
 
 
 def parts(step: Step) -> dict[str, Any]:
